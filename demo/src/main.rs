@@ -1,0 +1,2 @@
+//! A JSON document held by every kind of memory at once.
+fn main() {}

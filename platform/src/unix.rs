@@ -1,0 +1,101 @@
+//! Unix over `libc`: the same contract where there is no backend by system calls.
+
+use core::ptr::{self, NonNull};
+
+use crate::Cond;
+use crate::contract::{Access, Advice, Platform, Protect, Run, Unmapped, whole_pages};
+
+/// The system's pages, asked for through `libc`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Native;
+
+/// The error number that the last call left behind.
+fn last_cond() -> Cond {
+    cfg_if::cfg_if! {
+        if #[cfg(any(target_vendor = "apple", target_os = "freebsd"))] {
+            // SAFETY: the location of this thread's errno is always readable.
+            let errno = unsafe { *libc::__error() };
+        } else if #[cfg(any(target_os = "openbsd", target_os = "netbsd", target_os = "android"))] {
+            // SAFETY: the location of this thread's errno is always readable.
+            let errno = unsafe { *libc::__errno() };
+        } else {
+            // SAFETY: the location of this thread's errno is always readable.
+            let errno = unsafe { *libc::__errno_location() };
+        }
+    }
+    Cond::from_errno(errno)
+}
+
+fn done(result: libc::c_int) -> Result<(), Cond> {
+    if result == 0 { Ok(()) } else { Err(last_cond()) }
+}
+
+// SAFETY: the system hands out pages that nobody else has.
+unsafe impl Platform for Native {
+    fn page_size(&self) -> usize {
+        // SAFETY: sysconf only answers.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(size).unwrap_or(4096)
+    }
+
+    fn map(&self, len: usize) -> Result<Run, Cond> {
+        let len = whole_pages(len, self.page_size())?;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+        // SAFETY: a new anonymous private mapping touches nothing that exists.
+        let start = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(last_cond());
+        }
+        let start = NonNull::new(start.cast()).ok_or(Cond::FailAssert)?;
+        Ok(Run { start, len, zeroed: true })
+    }
+
+    unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {
+        let len = whole_pages(len, self.page_size())?;
+        // SAFETY: the caller owns these pages and uses them no more.
+        done(unsafe { libc::munmap(start.as_ptr().cast(), len) })
+            .map_err(|cond| if cond == Cond::BadSize { Cond::BadAddress } else { cond })?;
+        Ok(Unmapped::Returned)
+    }
+}
+
+// SAFETY: an answer of 0 is the system's word that it did all of it.
+unsafe impl Protect for Native {
+    unsafe fn protect(&self, start: NonNull<u8>, len: usize, access: Access) -> Result<(), Cond> {
+        let access = match access {
+            Access::None => libc::PROT_NONE,
+            Access::Read => libc::PROT_READ,
+            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        };
+        // SAFETY: the caller owns the pages and does not use them in a way that is now forbidden.
+        done(unsafe { libc::mprotect(start.as_ptr().cast(), len, access) })
+    }
+
+    unsafe fn lock(&self, start: NonNull<u8>, len: usize) -> Result<(), Cond> {
+        // SAFETY: locking changes no byte.
+        done(unsafe { libc::mlock(start.as_ptr().cast(), len) }).map_err(|_| Cond::BadLock)
+    }
+
+    unsafe fn unlock(&self, start: NonNull<u8>, len: usize) -> Result<(), Cond> {
+        // SAFETY: unlocking changes no byte.
+        done(unsafe { libc::munlock(start.as_ptr().cast(), len) })
+    }
+
+    unsafe fn advise(&self, start: NonNull<u8>, len: usize, advice: Advice) -> Result<(), Cond> {
+        cfg_if::cfg_if! {
+            if #[cfg(any(target_os = "linux", target_os = "android"))] {
+                let advice = match advice {
+                    Advice::DontDump => libc::MADV_DONTDUMP,
+                    Advice::WipeOnFork => 18, // MADV_WIPEONFORK, which not every libc names
+                    Advice::HugePage => libc::MADV_HUGEPAGE,
+                };
+                // SAFETY: none of these changes a byte in this process.
+                done(unsafe { libc::madvise(start.as_ptr().cast(), len, advice) })
+            } else {
+                let _ = (start, len, advice);
+                Err(Cond::BadSize)
+            }
+        }
+    }
+}

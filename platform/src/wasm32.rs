@@ -1,0 +1,99 @@
+//! WebAssembly: pages come from `memory.grow` and cannot be given back.
+//!
+//! Fresh pages are zero. What comes back goes to the [`Recycler`] and is handed out again before the
+//! memory grows; it is then no longer zero. Other code in the module may grow the memory in between,
+//! so two grows are never taken to be adjacent: the recycler sees by address whether they are.
+
+use core::arch::wasm32::memory_grow;
+use core::ptr::{self, NonNull};
+
+use crate::contract::{Platform, Run, Unmapped, whole_pages};
+use crate::{Cond, Locked, Recycler};
+
+/// The module's linear memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Native;
+
+/// Fixed by WebAssembly.
+const PAGE: usize = 65536;
+
+/// One for the module, since the memory is one.
+static FREE: Locked<Recycler> = Locked::new(Recycler::new());
+
+fn grow(len: usize) -> Option<NonNull<u8>> {
+    let before = memory_grow::<0>(len / PAGE);
+    if before == usize::MAX {
+        return None;
+    }
+    let start = before * PAGE;
+    // The last page of a full 4 GiB memory ends at address 2^32, which no pointer can say: such a
+    // run is left unused. It is at most one run in the life of the memory.
+    start.checked_add(len)?;
+    // Linear memory has no owner to derive a pointer from; this is where such pointers are made.
+    NonNull::new(ptr::with_exposed_provenance_mut(start))
+}
+
+// SAFETY: grown pages are new to the module; recycled pages were given back by their owner.
+unsafe impl Platform for Native {
+    #[inline]
+    fn page_size(&self) -> usize {
+        PAGE
+    }
+
+    fn map(&self, len: usize) -> Result<Run, Cond> {
+        let len = whole_pages(len, PAGE)?;
+        if let Some(start) = FREE.lock().take(len) {
+            return Ok(Run { start, len, zeroed: false });
+        }
+        let start = grow(len).ok_or(Cond::NoRoom)?;
+        Ok(Run { start, len, zeroed: true })
+    }
+
+    unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {
+        let len = whole_pages(len, PAGE)?;
+        if !start.as_ptr().addr().is_multiple_of(PAGE) {
+            return Err(Cond::BadAddress);
+        }
+        // SAFETY: the caller owns these whole pages and uses them no more; linear memory is one object.
+        unsafe { FREE.lock().give(start, len) };
+        Ok(Unmapped::Kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    fn returned_pages_are_handed_out_again_and_are_not_called_zero() {
+        let first = Native.map(4 * PAGE).expect("room");
+        // SAFETY: the run is ours.
+        unsafe { first.start.write(7) };
+        // SAFETY: the run is ours and used no more.
+        assert_eq!(unsafe { Native.unmap(first.start, first.len) }, Ok(Unmapped::Kept));
+        let size = core::arch::wasm32::memory_size::<0>();
+        let again = Native.map(PAGE).expect("room");
+        assert!(!again.zeroed);
+        assert_eq!(core::arch::wasm32::memory_size::<0>(), size, "memory grew although pages were kept");
+        // SAFETY: the run is ours and used no more.
+        assert_eq!(unsafe { Native.unmap(again.start, again.len) }, Ok(Unmapped::Kept));
+    }
+
+    #[wasm_bindgen_test]
+    fn pages_that_others_grew_in_between_are_left_alone() {
+        let first = Native.map(PAGE).expect("room");
+        let theirs = memory_grow::<0>(1) * PAGE;
+        let second = Native.map(PAGE).expect("room");
+        assert!(second.start.as_ptr().addr() != theirs);
+        // SAFETY: both runs are ours and used no more.
+        assert_eq!(unsafe { Native.unmap(first.start, PAGE) }, Ok(Unmapped::Kept));
+        // SAFETY: both runs are ours and used no more.
+        assert_eq!(unsafe { Native.unmap(second.start, PAGE) }, Ok(Unmapped::Kept));
+        let both = Native.map(2 * PAGE).expect("room");
+        let start = both.start.as_ptr().addr();
+        assert!(theirs < start || theirs >= start + both.len, "a foreign page was handed out");
+        // SAFETY: the run is ours and used no more.
+        assert_eq!(unsafe { Native.unmap(both.start, both.len) }, Ok(Unmapped::Kept));
+    }
+}
