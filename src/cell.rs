@@ -1,0 +1,276 @@
+//! Headers: the one place that writes and reads them.
+//!
+//! A cell that can be released untyped has a [`Cell`] in front of its payload; a store begins with a
+//! [`Head`], which begins with a `Cell` too. On 64 bit (on 32 bit every word is half as wide):
+//!
+//! ```text
+//!          0      1       2       3      4        8                 16
+//! Cell     kind | shred | align | mark | unused | size            | payload …
+//!
+//!          0                16       24       32       40
+//! Head     Cell             word     word     word     ops
+//! ```
+//!
+//! `size` counts the payload and all fields in front of it. `align` (the logarithm of the block's
+//! alignment) and `mark` are kmem's own; they stand in what would be padding, where they cost nothing.
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::fmt;
+use core::mem::{offset_of, size_of};
+use core::ptr::NonNull;
+
+use crate::store::Ops;
+use crate::{Cond, Kind};
+
+/// What every payload is aligned to at least: 16 bytes on 64 bit, 8 on 32.
+///
+/// It is also the unit in which stores divide their memory, and the size of a [`Cell`].
+pub const MIN_ALIGN: usize = 2 * size_of::<usize>();
+
+/// The header in front of a cell (libk's `kmcell`).
+///
+/// Every bit pattern is a valid `Cell`, and it is written only through shared references, so that a
+/// header may be looked at wherever initialised memory is.
+#[repr(C)]
+pub struct Cell {
+    kind: Var<u8>,
+    #[cfg(feature = "shred")]
+    shred: Var<u8>,
+    align: Var<u8>,
+    mark: Var<u8>,
+    size: Var<usize>,
+}
+
+const _: () = {
+    assert!(size_of::<Cell>() == MIN_ALIGN);
+    assert!(offset_of!(Cell, kind) == 0);
+    #[cfg(feature = "shred")]
+    assert!(offset_of!(Cell, shred) == 1);
+    assert!(offset_of!(Cell, size) == size_of::<usize>());
+};
+
+/// What state a cell is in, as its header's `mark` says.
+///
+/// The numbers have many bits apart, so that an overwritten header is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// Handed out.
+    Live = 0x4c,
+    /// Handed out, with a destructor in front of its front.
+    Hooked = 0x71,
+    /// Given back.
+    Free = 0xb3,
+    /// Wiped, then given back.
+    Shredded = 0x95,
+    /// Being released: destructors are running.
+    Doomed = 0x2a,
+}
+
+impl State {
+    const ALL: [Self; 5] = [Self::Live, Self::Hooked, Self::Free, Self::Shredded, Self::Doomed];
+
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as u8 == number)
+    }
+}
+
+impl Cell {
+    /// A header for a block of `layout`, of which `layout.size()` counts the header too.
+    pub(crate) const fn new(kind: Kind, layout: Layout, state: State) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "a logarithm is less than 64")]
+        let align = layout.align().trailing_zeros() as u8;
+        Self {
+            kind: Var::new(kind as u8),
+            #[cfg(feature = "shred")]
+            shred: Var::new(0),
+            align: Var::new(align),
+            mark: Var::new(state as u8),
+            size: Var::new(layout.size()),
+        }
+    }
+
+    /// The kind; `None` if the number is none of a kind: the header was overwritten.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        Kind::from_number(self.kind.get())
+    }
+
+    /// Payload plus all fields, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size.get()
+    }
+
+    /// Whether releasing the cell shreds it.
+    #[must_use]
+    #[inline]
+    pub fn is_tainted(&self) -> bool {
+        #[cfg(feature = "shred")]
+        return self.shred.get() != 0;
+        #[cfg(not(feature = "shred"))]
+        false
+    }
+
+    /// What the block was allocated with, if the header still says something possible.
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        let align = 1_usize.checked_shl(u32::from(self.align.get()))?;
+        Layout::from_size_align(self.size.get(), align).ok()
+    }
+
+    pub(crate) fn state(&self) -> Option<State> {
+        State::from_number(self.mark.get())
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.mark.set(state as u8);
+    }
+
+    pub(crate) fn set_kind(&self, kind: Kind) {
+        self.kind.set(kind as u8);
+    }
+
+    pub(crate) fn set_size(&self, size: usize) {
+        self.size.set(size);
+    }
+
+    #[cfg(feature = "shred")]
+    pub(crate) fn taint(&self) {
+        self.shred.set(1);
+    }
+
+    /// Takes over the other's taint.
+    #[cfg_attr(not(feature = "shred"), expect(clippy::unused_self, reason = "there is no taint to take over"))]
+    pub(crate) fn inherit_taint(&self, other: &Self) {
+        #[cfg(feature = "shred")]
+        self.shred.set(self.shred.get() | other.shred.get());
+        #[cfg(not(feature = "shred"))]
+        let _ = other;
+    }
+}
+
+impl fmt::Debug for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cell")
+            .field("kind", &self.kind())
+            .field("shred", &self.is_tainted())
+            .field("size", &self.size())
+            .field("state", &self.state())
+            .finish()
+    }
+}
+
+/// What every store begins with: its own header, three words that its kind gives meaning to, and how
+/// a managed pointer reaches it.
+#[repr(C)]
+pub struct Head {
+    id: Cell,
+    words: [Var<usize>; 3],
+    ops: Option<&'static Ops>,
+}
+
+impl Head {
+    /// Where `ops` stands in every store.
+    pub(crate) const OPS: usize = offset_of!(Head, ops);
+
+    /// The head of a store that has no state of its own.
+    #[cfg(feature = "platform")]
+    pub(crate) const fn new(kind: Kind, ops: Option<&'static Ops>) -> Self {
+        Self { id: Cell::new(kind, Layout::new::<Self>(), State::Live), words: [const { Var::new(0) }; 3], ops }
+    }
+
+    /// The store's own header.
+    #[must_use]
+    pub fn id(&self) -> &Cell {
+        &self.id
+    }
+
+    /// How to act on the store's cells; `None` for a store whose cells have no headers.
+    pub(crate) fn ops(&self) -> Option<&'static Ops> {
+        self.ops
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A block that holds a header and, behind it, a payload.
+///
+/// ```text
+/// │◄──────────── offset ─────────────►│
+/// ├ gap (over-aligned payloads only) ─┼ … header ┤├ payload ────┤
+/// ```
+///
+/// The header ends where the payload begins, so that the payload's address is enough to find it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// The whole block, as its source is asked for it.
+    pub(crate) block: Layout,
+    /// From the block's start to the payload.
+    pub(crate) offset: usize,
+}
+
+impl Frame {
+    /// The block for a payload behind `header` bytes.
+    #[inline]
+    pub(crate) fn new(header: usize, payload: Layout) -> Result<Self, Cond> {
+        let align = payload.align().max(MIN_ALIGN);
+        let offset = Self::offset(header, align);
+        let size = offset.checked_add(payload.size()).ok_or(Cond::BadSize)?;
+        let block = Layout::from_size_align(size, align).map_err(|_| Cond::BadSize)?;
+        Ok(Self { block, offset })
+    }
+
+    /// Where the payload begins in a block of this alignment.
+    #[inline]
+    pub(crate) const fn offset(header: usize, align: usize) -> usize {
+        (header + align - 1) & !(align - 1)
+    }
+}
+
+/// Whether cells have headers: [`Bare`] or [`Headers`].
+pub trait Layer: sealed::Sealed + 'static {
+    #[doc(hidden)]
+    const HEADERS: bool;
+}
+
+/// Cells without headers: the least memory and time. What is released must be named by its store.
+#[derive(Clone, Copy, Debug)]
+pub struct Bare;
+
+/// Cells with headers: they can be managed pointers, be tainted one by one, be told from each other by
+/// `inspect`, and a wrong address is refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Headers;
+
+impl Layer for Bare {
+    const HEADERS: bool = false;
+}
+
+impl Layer for Headers {
+    const HEADERS: bool = true;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Bare {}
+    impl Sealed for super::Headers {}
+}
+
+/// Rounds up to a multiple of [`MIN_ALIGN`], at least one. `size` is at most `isize::MAX`, as in a `Layout`.
+#[inline]
+pub(crate) const fn round_up(size: usize) -> usize {
+    let size = if size == 0 { 1 } else { size };
+    (size + (MIN_ALIGN - 1)) & !(MIN_ALIGN - 1)
+}
+
+/// The byte at an offset from a block's start that is known to lie inside the block.
+#[inline]
+pub(crate) fn inside(start: NonNull<u8>, offset: usize) -> NonNull<u8> {
+    // SAFETY: callers name an offset inside (or at the end of) the allocation that `start` begins.
+    unsafe { start.add(offset) }
+}

@@ -1,0 +1,551 @@
+//! The heap: any size, any order, any lifetime.
+//!
+//! ```text
+//! a chunk
+//! ┌───────┬──────────┬───────────┬──────┬─────────┬──────┬──────┬────────────┬──────┐
+//! │ Chunk │ live map │ edge map  │ Cell │ payload │ free │ Cell │ payload    │ free │
+//! └───────┴──────────┴───────────┴──────┴─────────┴──────┴──────┴────────────┴──────┘
+//!                                 ▲ unit of MIN_ALIGN bytes      each a block ▲
+//! ```
+//!
+//! A chunk is divided into blocks without gaps. A live block is a [`Cell`] and its payload; a free one
+//! has its size in its first and last word and, if it is longer than a unit, links of the list of
+//! free blocks of about its size. The *live map* has a bit for each payload's first unit, so that an
+//! address is told from every other without reading what it points to; the *edge map* has a bit for
+//! each free block's last unit, so that a block that is freed finds a free one before it.
+//!
+//! A block that is larger than most has a chunk to itself ([`solo`](chunk)), given back when it is freed.
+//!
+//! Invariants: no two free blocks touch; every free block longer than a unit is on the list of its
+//! bin; a chunk's live bits, and nothing else, are live cells. (Boundary tags and segregated fits:
+//! Knuth; the two-step bins: Masmano's TLSF.)
+
+mod bins;
+mod chunk;
+mod walk;
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::fmt;
+use core::mem::{MaybeUninit, offset_of};
+use core::ptr::{self, NonNull};
+
+use crate::cell::{Cell, Head, MIN_ALIGN, State, inside, round_up};
+use crate::growth::Growth;
+use crate::ranges::Ranges;
+use crate::store::Ops;
+use crate::wipe::wipe_if;
+use crate::{Cond, Fixed, Found, Kind, Ptr, Source, Stats, Store};
+
+use bins::Bins;
+use chunk::Chunk;
+
+/// Bytes of the first chunk, unless asked otherwise.
+const FIRST: usize = 64 << 10;
+/// Chunks grow no further than this.
+const MOST: usize = 1 << 20;
+/// A block of this size or more has a chunk to itself, where the source is not bounded.
+const SOLO: usize = 128 << 10;
+/// In front of each payload.
+const HEADER: usize = size_of::<Cell>();
+
+/// A heap (libk's `kmheap`): memory of any size, released in any order.
+///
+/// Every cell has a header, so it can be released by its address alone, tainted by itself, and handed
+/// on as a managed pointer. Whatever is not a live cell's address is refused with `bad_address`.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Cond, Heap, Pages};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = heap.alloc(Layout::from_size_align(100, 64).expect("a layout"))?;
+/// // SAFETY: the cell is used no more.
+/// unsafe { heap.free(cell.cast())? };
+/// // SAFETY: refused, since it was given back already.
+/// assert_eq!(unsafe { heap.free(cell.cast()) }, Err(Cond::BadAddress));
+/// # Ok::<(), Cond>(())
+/// ```
+#[repr(C)]
+pub struct Heap<S: Source> {
+    id: Cell,
+    /// All chunks, linked both ways.
+    chunks: Var<*const Chunk>,
+    /// A chunk with no live cell that is kept for the next need.
+    idle: Var<*const Chunk>,
+    live: Var<usize>,
+    ops: Option<&'static Ops>,
+    bytes: Var<usize>,
+    peak: Var<usize>,
+    held: Var<usize>,
+    last: Var<usize>,
+    bins: Bins,
+    ranges: Ranges,
+    growth: Growth,
+    source: S,
+}
+
+const _: () = assert!(offset_of!(Heap<Fixed<'_>>, ops) == Head::OPS);
+
+// SAFETY: the chunks belong to this value, and cells borrow it or are raw.
+unsafe impl<S: Source + Send> Send for Heap<S> {}
+
+impl<'a> Heap<Fixed<'a>> {
+    /// A heap in the caller's bytes; full, it says `no_room`.
+    pub const fn fixed(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
+        Self::build(Fixed::new(bytes), Growth::whole())
+    }
+}
+
+impl<S: Source> Heap<S> {
+    /// A heap whose chunks come from a source; the first is taken with the first cell.
+    pub const fn new_in(source: S) -> Self {
+        Self::build(source, Growth::new(FIRST, MOST))
+    }
+
+    const fn build(source: S, growth: Growth) -> Self {
+        Self {
+            id: Cell::new(Kind::Heap, Layout::new::<Head>(), State::Live),
+            chunks: Var::new(ptr::null()),
+            idle: Var::new(ptr::null()),
+            live: Var::new(0),
+            ops: Some(Ops::of::<Self>()),
+            bytes: Var::new(0),
+            peak: Var::new(0),
+            held: Var::new(0),
+            last: Var::new(0),
+            bins: Bins::new(),
+            ranges: Ranges::new(),
+            growth,
+            source,
+        }
+    }
+
+    /// The size in bytes of the first chunk: a start, not a limit.
+    #[must_use]
+    pub const fn first_block(mut self, bytes: usize) -> Self {
+        self.growth.first = bytes;
+        self
+    }
+
+    /// The most bytes that the heap may hold from its source; beyond, it says `no_room`.
+    #[must_use]
+    pub const fn limit(mut self, bytes: usize) -> Self {
+        self.growth.limit = bytes;
+        self
+    }
+
+    /// What the heap takes its chunks from.
+    pub const fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Memory for the layout, its contents undefined.
+    ///
+    /// # Errors
+    ///
+    /// `no_room` when the source has none, or what else it says; `bad_size` for a size over what an
+    /// object can have.
+    pub fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.take(layout).map(|(payload, _)| NonNull::slice_from_raw_parts(payload, layout.size()))
+    }
+
+    /// The same, zeroed; what is known to be zero is not zeroed again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let (payload, zeroed) = self.take(layout)?;
+        if !zeroed {
+            // SAFETY: the cell was just handed out to us and is this long.
+            unsafe { payload.write_bytes(0, layout.size()) };
+        }
+        Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+    }
+
+    /// The same as [`alloc`](Self::alloc), as a managed pointer.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_ptr(&self, layout: Layout) -> Result<Ptr, Cond> {
+        Ok(Ptr::of(self, self.alloc(layout)?))
+    }
+
+    /// The same as [`alloc_zeroed`](Self::alloc_zeroed), as a managed pointer.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_zeroed_ptr(&self, layout: Layout) -> Result<Ptr, Cond> {
+        Ok(Ptr::of(self, self.alloc_zeroed(layout)?))
+    }
+
+    /// Takes a cell back.
+    ///
+    /// # Errors
+    ///
+    /// `bad_address` for what is not a live cell of this heap, `mismatch` for one that holds a `ref`
+    /// or a node; when the source refuses the pages of a large cell, what it says: the cell is then
+    /// still the caller's.
+    ///
+    /// # Safety
+    ///
+    /// Nothing uses the cell any more.
+    pub unsafe fn free(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.release(payload, false) }
+    }
+
+    /// Destroys the bytes, then takes the cell back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free).
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[cfg(feature = "shred")]
+    pub unsafe fn shred(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.release(payload, true) }
+    }
+
+    /// Grows or shrinks a cell, in place where there is room behind it. The alignment stays.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc) and [`free`](Self::free); the cell is then as it was.
+    ///
+    /// # Safety
+    ///
+    /// If the address returned is another, the old one is gone.
+    pub unsafe fn resize(&self, payload: NonNull<u8>, size: usize) -> Result<NonNull<[u8]>, Cond> {
+        let found = self.locate(payload)?;
+        if found.kind != Kind::Heap {
+            return Err(Cond::Mismatch);
+        }
+        let new = Layout::from_size_align(size, found.align).map_err(|_| Cond::BadSize)?;
+        // SAFETY: a live cell of this heap.
+        unsafe { self.change(payload, new) }
+    }
+
+    /// Taints the whole heap: whatever is released or destroyed is wiped first.
+    #[cfg(feature = "shred")]
+    pub fn taint(&self) {
+        self.id.taint();
+    }
+
+    /// Releases every cell and gives every chunk back. The heap can be used again.
+    ///
+    /// # Errors
+    ///
+    /// When the source refuses a chunk: that one is kept, empty, and destroying again tries again.
+    pub fn destroy(&mut self) -> Result<(), Cond> {
+        self.wipe_tainted();
+        self.live.set(0);
+        self.bytes.set(0);
+        self.last.set(0);
+        self.bins.clear();
+        self.idle.set(ptr::null());
+        self.give_back_chunks()
+    }
+
+    /// Figures, kept as cells come and go.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats { live: self.live.get(), bytes: self.bytes.get(), peak: self.peak.get(), held: self.held.get() }
+    }
+
+    /// A cell for a layout, and whether its payload is known to be zero.
+    fn take(&self, layout: Layout) -> Result<(NonNull<u8>, bool), Cond> {
+        // No object is larger than half the address space; with the rest it must still be a number.
+        if layout.size() > isize::MAX as usize / 2 || layout.align() > isize::MAX as usize / 4 {
+            return Err(Cond::BadSize);
+        }
+        let extent = HEADER + round_up(layout.size());
+        let align = layout.align().max(MIN_ALIGN);
+        if extent >= SOLO && self.source.largest().is_none() {
+            return self.take_solo(layout, extent, align);
+        }
+        // Wherever a block begins, a payload with room for its header before it comes this soon.
+        let need = extent + (align - MIN_ALIGN);
+        let found = match self.bins.find(need) {
+            Some(block) => block,
+            None => self.grow(need)?,
+        };
+        Ok((self.carve(found, layout, extent, align), false))
+    }
+
+    /// Makes a live cell in a free block that is known to be long enough.
+    fn carve(&self, block: NonNull<u8>, layout: Layout, extent: usize, align: usize) -> NonNull<u8> {
+        let whole = bins::size_of_free(block);
+        let front = (block.addr().get() + HEADER).wrapping_neg() & (align - 1);
+        let rest = whole - front - extent;
+        if let Some(chunk) = self.chunk_of(block) {
+            self.take_off(chunk, block, whole);
+            let header = inside(block, front);
+            if front > 0 {
+                self.put_on(chunk, block, front);
+            }
+            if rest > 0 {
+                self.put_on(chunk, inside(header, extent), rest);
+            }
+            self.begin_cell(chunk, header, layout, extent);
+        }
+        inside(block, front + HEADER)
+    }
+
+    /// Writes a live cell's header and counts it.
+    fn begin_cell(&self, chunk: &Chunk, header: NonNull<u8>, layout: Layout, extent: usize) {
+        // SAFETY: size and alignment were checked to be small enough when the request came.
+        let layout =
+            unsafe { Layout::from_size_align_unchecked(HEADER + layout.size(), layout.align().max(MIN_ALIGN)) };
+        // SAFETY: the first unit of a block that is ours, aligned.
+        unsafe { header.cast::<Cell>().write(Cell::new(Kind::Heap, layout, State::Live)) };
+        chunk.set_live(inside(header, HEADER));
+        if ptr::eq(chunk, self.idle.get()) {
+            self.idle.set(ptr::null());
+        }
+        self.live.set(self.live.get() + 1);
+        self.count(extent, 0);
+    }
+
+    /// Notes that bytes came to life and others went.
+    fn count(&self, more: usize, less: usize) {
+        let now = self.bytes.get() + more - less;
+        self.bytes.set(now);
+        self.peak.set(self.peak.get().max(now));
+    }
+
+    /// Takes back a cell that is known to be live and of this heap.
+    ///
+    /// # Safety
+    ///
+    /// So it is, and nothing uses it any more.
+    unsafe fn give_back(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+        let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
+        let header = self.header(payload);
+        let extent = extent(header);
+        let shred = shred || header.is_tainted() || self.id.is_tainted();
+        // SAFETY: the cell's own bytes, used no more.
+        unsafe { wipe_if(shred, payload, extent - HEADER) };
+        if chunk.is_solo() {
+            self.give_back_chunk(chunk)?;
+            self.live.set(self.live.get() - 1);
+            self.count(0, extent);
+            return Ok(());
+        }
+        chunk.clear_live(payload);
+        self.live.set(self.live.get() - 1);
+        self.count(0, extent);
+        // SAFETY: the header stands right before the payload, in the same block.
+        let block = unsafe { payload.sub(HEADER) };
+        self.join(chunk, block, extent);
+        Ok(())
+    }
+
+    /// Makes a stretch of a chunk free, together with the free blocks that it touches.
+    fn join(&self, chunk: &Chunk, block: NonNull<u8>, extent: usize) {
+        let (mut start, mut len) = (block, extent);
+        if let Some(before) = chunk.free_before(start) {
+            self.take_off(chunk, before.0, before.1);
+            start = before.0;
+            len += before.1;
+        }
+        let after = inside(start, len);
+        if let Some(size) = chunk.free_at(after) {
+            self.take_off(chunk, after, size);
+            len += size;
+        }
+        self.put_on(chunk, start, len);
+        if chunk.is_empty() {
+            self.retire(chunk);
+        }
+    }
+
+    fn put_on(&self, chunk: &Chunk, block: NonNull<u8>, size: usize) {
+        bins::write_size(block, size);
+        chunk.set_edge(block, size);
+        self.bins.insert(block, size);
+    }
+
+    fn take_off(&self, chunk: &Chunk, block: NonNull<u8>, size: usize) {
+        chunk.clear_edge(block, size);
+        self.bins.remove(block, size);
+    }
+
+    /// Grows or shrinks a cell that is known to be live and of this heap.
+    ///
+    /// # Safety
+    ///
+    /// So it is; on success the old cell is gone if the address is another.
+    unsafe fn change(&self, payload: NonNull<u8>, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        if new.size() > isize::MAX as usize / 2 {
+            return Err(Cond::BadSize);
+        }
+        let header = self.header(payload);
+        let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
+        let (old, wanted) = (extent(header), HEADER + round_up(new.size()));
+        let shred = header.is_tainted() || self.id.is_tainted();
+        let in_place = if chunk.is_solo() {
+            wanted >= SOLO && wanted <= chunk.room_from(payload) + HEADER && wanted > chunk.size() / 2
+        } else {
+            wanted <= old || self.extend(chunk, payload, old, wanted)
+        };
+        if in_place {
+            if wanted < old {
+                let tail = inside(payload, wanted - HEADER);
+                // SAFETY: what shrinking leaves over is the cell's own, used no more.
+                unsafe { wipe_if(shred, tail, old - wanted) };
+                if !chunk.is_solo() {
+                    header.set_size(HEADER + new.size());
+                    self.join(chunk, tail, old - wanted);
+                }
+            }
+            header.set_size(HEADER + new.size());
+            self.count(wanted, old);
+            return Ok(NonNull::slice_from_raw_parts(payload, new.size()));
+        }
+        let moved = self.alloc(new)?.cast::<u8>();
+        let kept = (header.size() - HEADER).min(new.size());
+        // SAFETY: both cells are live and distinct; this many bytes are in each.
+        unsafe { payload.copy_to_nonoverlapping(moved, kept) };
+        let to = self.header(moved);
+        to.inherit_taint(header);
+        to.set_kind(header.kind().unwrap_or(Kind::Heap));
+        // SAFETY: the caller's promise; the bytes are in the new cell.
+        if let Err(cond) = unsafe { self.give_back(payload, shred) } {
+            // SAFETY: the new cell is ours and nobody knows of it.
+            let _ = unsafe { self.give_back(moved, shred) };
+            return Err(cond);
+        }
+        Ok(NonNull::slice_from_raw_parts(moved, new.size()))
+    }
+
+    /// Takes room for a live cell from the free block behind it, if there is enough.
+    fn extend(&self, chunk: &Chunk, payload: NonNull<u8>, old: usize, wanted: usize) -> bool {
+        let after = inside(payload, old - HEADER);
+        let Some(free) = chunk.free_at(after).filter(|free| old + free >= wanted) else { return false };
+        self.take_off(chunk, after, free);
+        let rest = old + free - wanted;
+        if rest > 0 {
+            self.put_on(chunk, inside(payload, wanted - HEADER), rest);
+        }
+        true
+    }
+
+    /// The header of a live cell.
+    fn header<'a>(&self, payload: NonNull<u8>) -> &'a Cell {
+        let header = payload.as_ptr().wrapping_sub(HEADER);
+        // SAFETY: callers have the payload of a live cell of this heap, so a header stands there.
+        unsafe { &*header.cast() }
+    }
+}
+
+/// Bytes of a live block, from its header to the next block.
+fn extent(header: &Cell) -> usize {
+    HEADER + round_up(header.size() - HEADER)
+}
+
+// SAFETY: blocks of a chunk do not overlap, a live one is handed out once, and chunks stay where
+// their source put them.
+unsafe impl<S: Source> Source for Heap<S> {
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        Heap::alloc(self, layout)
+    }
+
+    fn grant(&self, layout: Layout) -> Result<crate::Grant, Cond> {
+        let (payload, zeroed) = self.take(layout)?;
+        Ok(crate::Grant { bytes: NonNull::slice_from_raw_parts(payload, layout.size()), zeroed })
+    }
+
+    unsafe fn free(&self, block: NonNull<u8>, _: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(block, false) }
+    }
+
+    unsafe fn resize(&self, block: NonNull<u8>, _: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.change(block, new) }
+    }
+
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, _: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(block, true) }
+    }
+
+    fn largest(&self) -> Option<usize> {
+        let source = self.source.largest()?;
+        let fresh = chunk::usable(source);
+        Some(fresh.max(self.bins.longest()).saturating_sub(HEADER) & !(MIN_ALIGN - 1))
+    }
+}
+
+// SAFETY: `locate` looks into the live map of the chunk that holds the address, if one does.
+unsafe impl<S: Source> Store for Heap<S> {
+    const KIND: Kind = Kind::Heap;
+
+    fn head(&self) -> &Head {
+        // SAFETY: `repr(C)`, and the first fields are those of a head.
+        unsafe { &*ptr::from_ref(self).cast() }
+    }
+
+    fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
+        let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
+        if !chunk.is_live(payload) {
+            return Err(Cond::BadAddress);
+        }
+        let header = self.header(payload);
+        let (Some(layout), Some(kind), Some(State::Live)) = (header.layout(), header.kind(), header.state()) else {
+            return Err(Cond::FailAssert);
+        };
+        let size = layout.size().checked_sub(HEADER).ok_or(Cond::FailAssert)?;
+        if size > chunk.room_from(payload) {
+            return Err(Cond::FailAssert);
+        }
+        let tainted = header.is_tainted() || self.id.is_tainted();
+        Ok(Found { kind, size, align: layout.align(), tainted, destructor: false })
+    }
+
+    unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+        let found = self.locate(payload)?;
+        if found.kind != Kind::Heap {
+            return Err(Cond::Mismatch);
+        }
+        // SAFETY: a live cell of this heap, used no more.
+        unsafe { self.give_back(payload, shred) }
+    }
+
+    fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.locate(payload)?;
+        self.alloc(layout)
+    }
+
+    unsafe fn set_kind(&self, payload: NonNull<u8>, kind: Kind) {
+        self.header(payload).set_kind(kind);
+    }
+
+    #[cfg(feature = "shred")]
+    fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        self.locate(payload)?;
+        self.header(payload).taint();
+        Ok(())
+    }
+}
+
+impl<S: Source> Drop for Heap<S> {
+    fn drop(&mut self) {
+        // Nobody is left to be told; what the source refuses stays mapped.
+        let _ = self.destroy();
+    }
+}
+
+impl<S: Source> fmt::Debug for Heap<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heap").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

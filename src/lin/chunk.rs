@@ -1,0 +1,268 @@
+//! The chunks that a linear region takes from its source.
+//!
+//! ```text
+//! start                        first                                    end
+//! ├ Chunk ┤├ live map (Headers) ┤├ cells …                              ┤
+//! ```
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::ptr::{self, NonNull};
+
+use super::Lin;
+use crate::bits::Bits;
+use crate::cell::{Cell, Layer, MIN_ALIGN, inside, round_up};
+use crate::ranges::Range;
+use crate::wipe::wipe_if;
+use crate::{Cond, Source};
+
+/// The front of a chunk.
+#[repr(C)]
+pub(super) struct Chunk {
+    range: Range,
+    /// The chunk before this one, or the next of the spare ones.
+    prev: Var<*const Chunk>,
+    /// Bytes, as the source gave them.
+    size: usize,
+    /// Offset of the first cell.
+    first: usize,
+    /// Where the cursor stood when the region went on to the next chunk.
+    used: Var<*mut u8>,
+    /// Every byte from this address on is zero.
+    fresh: Var<usize>,
+}
+
+const HEAD: usize = round_up(size_of::<Chunk>());
+
+impl Chunk {
+    fn base(&self) -> *mut u8 {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+
+    pub(super) fn start(&self) -> NonNull<u8> {
+        NonNull::from(self).cast()
+    }
+
+    pub(super) fn range(&self) -> *const Range {
+        &raw const self.range
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        // SAFETY: the source granted a block of this size and alignment.
+        unsafe { Layout::from_size_align_unchecked(self.size, MIN_ALIGN) }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn first(&self) -> *mut u8 {
+        self.base().wrapping_add(self.first)
+    }
+
+    pub(super) fn end(&self) -> *mut u8 {
+        self.base().wrapping_add(self.size & !(MIN_ALIGN - 1))
+    }
+
+    pub(super) fn prev<'a>(&self) -> Option<&'a Self> {
+        // SAFETY: a chunk's link is null or to a chunk that the region holds.
+        unsafe { self.prev.get().as_ref() }
+    }
+
+    pub(super) fn set_prev(&self, prev: *const Self) {
+        self.prev.set(prev);
+    }
+
+    pub(super) fn used(&self) -> *mut u8 {
+        self.used.get()
+    }
+
+    pub(super) fn fresh(&self) -> usize {
+        self.fresh.get()
+    }
+
+    /// Notes that bytes up to an address have been handed out.
+    pub(super) fn touched(&self, up_to: *mut u8) {
+        self.fresh.set(self.fresh.get().max(up_to.addr()));
+    }
+
+    /// The map of live payloads; only in regions with headers.
+    pub(super) fn live(&self) -> Bits {
+        // SAFETY: between the head and the first cell lies a map for the whole chunk, cleared when
+        // the chunk was taken.
+        unsafe { Bits::at(inside(self.start(), HEAD)) }
+    }
+
+    pub(super) fn index(&self, payload: *mut u8) -> usize {
+        (payload.addr() - self.base().addr()) / MIN_ALIGN
+    }
+
+    /// Whether a live payload begins at an address of this chunk.
+    pub(super) fn is_live(&self, address: *mut u8) -> bool {
+        address.addr().is_multiple_of(MIN_ALIGN)
+            && address.addr() >= self.first().addr()
+            && self.live().get(self.index(address))
+    }
+}
+
+impl<S: Source, H: Layer> Lin<S, H> {
+    /// The chunk that the cursor is in.
+    pub(super) fn newest<'a>(&self) -> Option<&'a Chunk> {
+        // SAFETY: null or a chunk that the region holds.
+        unsafe { self.chunk.get().as_ref() }
+    }
+
+    /// The chunk that holds an address; only with headers.
+    pub(super) fn chunk_of<'a>(&self, address: NonNull<u8>) -> Option<&'a Chunk> {
+        let range = self.ranges.find(address.addr().get())?;
+        // SAFETY: a chunk begins with its range.
+        Some(unsafe { &*range.cast() })
+    }
+
+    pub(super) fn pop_spare<'a>(&self) -> Option<&'a Chunk> {
+        // SAFETY: null or a chunk that the region holds.
+        let chunk: &Chunk = unsafe { self.spare.get().as_ref() }?;
+        self.spare.set(chunk.prev.get());
+        Some(chunk)
+    }
+
+    /// Makes a chunk current that has room for a cell: a spare one, or one from the source.
+    pub(super) fn next_chunk(&self, layout: Layout) -> Result<(), Cond> {
+        let over = Self::HEADER + layout.align().max(MIN_ALIGN);
+        let need = round_up(layout.size()).checked_add(over).ok_or(Cond::BadSize)?;
+        let chunk = match self.take_spare(need) {
+            Some(chunk) => chunk,
+            None => self.grant_chunk(need)?,
+        };
+        if let Some(newest) = self.newest() {
+            newest.used.set(self.cursor.get());
+            self.below.set(self.below.get() + self.cursor.get().addr() - newest.first().addr());
+        }
+        chunk.prev.set(self.chunk.get());
+        self.chunk.set(chunk);
+        self.cursor.set(chunk.first());
+        self.limit.set(chunk.end());
+        Ok(())
+    }
+
+    fn take_spare<'a>(&self, need: usize) -> Option<&'a Chunk> {
+        let mut link = &self.spare;
+        loop {
+            // SAFETY: null or a chunk that the region holds.
+            let chunk: &Chunk = unsafe { link.get().as_ref() }?;
+            if chunk.end().addr() - chunk.first().addr() >= need {
+                link.set(chunk.prev.get());
+                return Some(chunk);
+            }
+            link = &chunk.prev;
+        }
+    }
+
+    fn grant_chunk<'a>(&self, need: usize) -> Result<&'a Chunk, Cond> {
+        let need = need.checked_add(HEAD).ok_or(Cond::BadSize)?;
+        // The map has a bit for each unit, itself and the head included.
+        let map = if H::HEADERS { need / (MIN_ALIGN * 8 - 1) + MIN_ALIGN } else { 0 };
+        let need = round_up(need.checked_add(map).ok_or(Cond::BadSize)?);
+        let last = self.newest().map_or(0, Chunk::size);
+        let grant = self.growth.take(&self.source, need, last, self.held())?;
+        let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len());
+        let first = if H::HEADERS { round_up(HEAD + Bits::bytes(size)) } else { HEAD };
+        let base = start.addr().get();
+        let chunk = Chunk {
+            range: Range::new(base + size),
+            prev: Var::new(ptr::null()),
+            size,
+            first,
+            used: Var::new(start.as_ptr().wrapping_add(first)),
+            fresh: Var::new(if grant.zeroed { base } else { base + size }),
+        };
+        let place = start.cast::<Chunk>();
+        // SAFETY: the block is ours, aligned to `MIN_ALIGN` and at least `need` long.
+        unsafe { place.write(chunk) };
+        // SAFETY: just written; from now on only shared references are made.
+        let chunk = unsafe { place.as_ref() };
+        if H::HEADERS {
+            chunk.live().clear_all(size);
+            // SAFETY: the block overlaps no other and stays until it is given back.
+            unsafe { self.ranges.insert(chunk.range()) };
+        }
+        Ok(chunk)
+    }
+
+    /// Takes the cursor back to a place in a chunk (null: out of all chunks); what lies after it is
+    /// wiped where it is tainted, and the chunks after it become spare.
+    pub(super) fn unwind(&self, to: *const Chunk, cursor: *mut u8) {
+        let mut used = self.cursor.get();
+        while let Some(chunk) = self.newest() {
+            let last = ptr::eq(chunk, to);
+            let from = if last { cursor } else { chunk.first() };
+            chunk.touched(used);
+            self.clear(chunk, from, used);
+            if last {
+                self.cursor.set(cursor);
+                self.limit.set(chunk.end());
+                return;
+            }
+            let before = chunk.prev.replace(self.spare.get());
+            self.spare.set(chunk);
+            self.chunk.set(before);
+            // SAFETY: null or a chunk that the region holds.
+            if let Some(before) = unsafe { before.as_ref() } {
+                used = before.used();
+                self.below.set(self.below.get() - (used.addr() - before.first().addr()));
+            }
+        }
+        self.cursor.set(ptr::null_mut());
+        self.limit.set(ptr::null_mut());
+    }
+
+    /// Forgets the cells in a part of a chunk, and wipes what is tainted.
+    fn clear(&self, chunk: &Chunk, from: *mut u8, to: *mut u8) {
+        let len = to.addr() - from.addr();
+        let start = inside(chunk.start(), from.addr() - chunk.base().addr());
+        if H::HEADERS {
+            let mut at = from;
+            while at.addr() < to.addr() {
+                let header = super::walk::header_at(at);
+                let extent = super::walk::extent(header);
+                let payload = at.wrapping_add(size_of::<Cell>());
+                chunk.live().clear(chunk.index(payload));
+                let bytes = inside(start, payload.addr() - from.addr());
+                // SAFETY: the cell's own bytes, which are used no more.
+                unsafe { wipe_if(header.is_tainted(), bytes, extent - size_of::<Cell>()) };
+                at = at.wrapping_add(extent);
+            }
+        }
+        // SAFETY: all of it was handed out and is used no more.
+        unsafe { wipe_if(self.is_tainted(), start, len) };
+    }
+
+    /// Live cells (bare: chunks in use) and the bytes before the cursor, in all chunks.
+    pub(super) fn used_bytes(&self) -> usize {
+        let newest = self.newest().map_or(0, |chunk| self.cursor.get().addr() - chunk.first().addr());
+        self.below.get() + newest
+    }
+
+    /// Bytes held from the source.
+    pub(super) fn held(&self) -> usize {
+        let mut held = 0;
+        // SAFETY: null or a chunk that the region holds.
+        let spare: Option<&Chunk> = unsafe { self.spare.get().as_ref() };
+        for mut chunk in [self.newest(), spare] {
+            while let Some(this) = chunk {
+                held += this.size;
+                chunk = this.prev();
+            }
+        }
+        held
+    }
+
+    /// See [`Source::largest`].
+    pub(super) fn largest_cell(&self) -> Option<usize> {
+        let source = self.source.largest()?;
+        let here = (self.limit.get().addr() - self.cursor.get().addr()).saturating_sub(Self::HEADER);
+        let map = if H::HEADERS { source / (MIN_ALIGN * 8) + 2 * MIN_ALIGN } else { 0 };
+        let fresh = source.saturating_sub(HEAD + map + Self::HEADER + 2 * MIN_ALIGN);
+        Some(here.max(fresh) & !(MIN_ALIGN - 1))
+    }
+}

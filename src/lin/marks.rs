@@ -1,0 +1,88 @@
+//! Marks: places in a region to which it can be rewound.
+//!
+//! A mark is a record in the region itself, linked to the one before it. Rewinding looks for the
+//! mark on that list and never reads through a mark that is not on it, so a foreign, stale or already
+//! passed one is refused whatever it is.
+
+use core::alloc::Layout;
+use core::ptr;
+
+use super::Lin;
+use super::chunk::Chunk;
+use crate::cell::{Layer, State};
+use crate::{Cond, Kind, Source};
+
+/// A place in a linear region (libk has none; obstacks and Zig's arenas have).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    record: *const Record,
+    serial: usize,
+}
+
+/// What stands in the region for a mark.
+pub(super) struct Record {
+    before: *const Record,
+    serial: usize,
+    chunk: *const Chunk,
+    cursor: *mut u8,
+}
+
+impl Record {
+    pub(super) fn before(&self) -> *const Self {
+        self.before
+    }
+}
+
+impl<S: Source, H: Layer> Lin<S, H> {
+    /// Marks where the region is now. The mark itself takes a cell.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn mark(&self) -> Result<Mark, Cond> {
+        let (chunk, cursor) = (self.chunk.get(), self.cursor.get());
+        let place = self.bump(Layout::new::<Record>())?;
+        if H::HEADERS {
+            // A mark is no cell that anybody could release.
+            self.header(place).set_kind(Kind::None);
+            self.header(place).set_state(State::Live);
+            if let Some(chunk) = self.newest() {
+                chunk.live().clear(chunk.index(place.as_ptr()));
+            }
+        }
+        let serial = self.serial.get().wrapping_add(1);
+        self.serial.set(serial);
+        let record = place.cast::<Record>();
+        // SAFETY: the cell was just handed out for a record.
+        unsafe { record.write(Record { before: self.marks.get(), serial, chunk, cursor }) };
+        self.marks.set(record.as_ptr());
+        Ok(Mark { record: record.as_ptr(), serial })
+    }
+
+    /// Releases every cell that was allocated since the mark, and the mark; marks after it are passed.
+    ///
+    /// # Errors
+    ///
+    /// `bad_address` for a mark of another region, from before a reset, or that was passed already:
+    /// nothing is released.
+    ///
+    /// # Safety
+    ///
+    /// What was allocated since the mark is used no more.
+    pub unsafe fn rewind(&self, mark: Mark) -> Result<(), Cond> {
+        let mut at = self.marks.get();
+        let record = loop {
+            // SAFETY: null or a record of this region: it would be off the list had its place been rewound.
+            let record = unsafe { at.as_ref() }.ok_or(Cond::BadAddress)?;
+            if ptr::eq(record, mark.record) && record.serial == mark.serial {
+                break record;
+            }
+            at = record.before;
+        };
+        self.note_peak();
+        let (before, chunk, cursor) = (record.before, record.chunk, record.cursor);
+        self.marks.set(before);
+        self.unwind(chunk, cursor);
+        Ok(())
+    }
+}

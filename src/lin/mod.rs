@@ -1,0 +1,601 @@
+//! Linear memory: one cell after the other.
+//!
+//! ```text
+//!           newest chunk                                 older chunks
+//! ┌───────┬──────┬──────┬──────┬──────────┐      ┌───────┬─────────────┐
+//! │ Chunk │ cell │ cell │ cell │   free   │ ───► │ Chunk │ cells …     │ ───► null
+//! └───────┴──────┴──────┴──────┴──────────┘ prev └───────┴─────────────┘
+//!                              ▲          ▲
+//!                           cursor      limit
+//! ```
+//!
+//! With [`Headers`] a [`Cell`](crate::Cell) stands in front of each payload, padding between cells is
+//! a cell of kind `none`, and the chunk has a map of which units are a live payload's first.
+//!
+//! Invariants: `cursor` and `limit` are multiples of [`MIN_ALIGN`] within the newest chunk, or both
+//! null while there is none; what lies in a chunk from its `fresh` on has never been written since
+//! the source gave it; the marks form a list from the newest to the oldest, each in the region itself.
+
+mod chunk;
+mod marks;
+mod walk;
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::{MaybeUninit, offset_of};
+use core::ptr::{self, NonNull};
+
+use crate::cell::{Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State, inside, round_up};
+use crate::growth::Growth;
+use crate::ranges::Ranges;
+use crate::store::Ops;
+use crate::wipe::wipe_if;
+use crate::{Cond, Fixed, Found, Kind, Ptr, Source, Stats, Store};
+
+use chunk::Chunk;
+pub use marks::Mark;
+use marks::Record;
+
+/// Bytes of the first chunk, unless asked otherwise.
+const FIRST: usize = 4096;
+/// Chunks grow no further than this, unless one cell needs more.
+const MOST: usize = 4 << 20;
+
+/// Linear memory (libk's `kmlin`): a cursor that moves on.
+///
+/// The fastest way to allocate, for what lives and goes together: a phase, a request, a document.
+/// The newest cell can be released, grown and shrunk in place. Releasing an older one does nothing
+/// now; its room comes back when the region is rewound, reset or destroyed.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Lin, Pages};
+///
+/// let mut lin = Lin::new_in(Pages::new());
+/// let mark = lin.mark()?;
+/// let cell = lin.alloc(Layout::new::<[u64; 4]>())?;
+/// // SAFETY: what was allocated since the mark is used no more.
+/// unsafe { lin.rewind(mark)? };
+/// lin.reset();            // everything goes, the chunks stay for the next round
+/// lin.destroy()?;         // the chunks go too
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// `H` says whether cells have headers: [`Bare`] (the default) or [`Headers`]. A payload is aligned to
+/// [`MIN_ALIGN`] or to what its layout asks, whichever is more.
+#[repr(C)]
+pub struct Lin<S: Source, H: Layer = Bare> {
+    id: Cell,
+    cursor: Var<*mut u8>,
+    limit: Var<*mut u8>,
+    chunk: Var<*const Chunk>,
+    ops: Option<&'static Ops>,
+    spare: Var<*const Chunk>,
+    /// The newest mark.
+    marks: Var<*const Record>,
+    /// Told the last mark.
+    serial: Var<usize>,
+    peak: Var<usize>,
+    /// Bytes before the cursor in all chunks but the newest.
+    below: Var<usize>,
+    ranges: Ranges,
+    growth: Growth,
+    source: S,
+    layer: PhantomData<H>,
+}
+
+const _: () = {
+    assert!(offset_of!(Lin<Fixed<'_>>, cursor) == MIN_ALIGN);
+    assert!(offset_of!(Lin<Fixed<'_>>, ops) == Head::OPS);
+};
+
+// SAFETY: the chunks belong to this value, and cells borrow it or are raw.
+unsafe impl<S: Source + Send, H: Layer> Send for Lin<S, H> {}
+
+impl<S: Source> Lin<S> {
+    /// A region whose chunks come from a source; the first is taken with the first cell.
+    pub const fn new_in(source: S) -> Self {
+        Self::build(source, None, Growth::new(FIRST, MOST))
+    }
+}
+
+impl<'a> Lin<Fixed<'a>> {
+    /// A region in the caller's bytes; full, it says `no_room`.
+    pub const fn fixed(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
+        Self::build(Fixed::new(bytes), None, Growth::whole())
+    }
+}
+
+impl<'a> Lin<Fixed<'a>, Headers> {
+    /// A region with headers in the caller's bytes; full, it says `no_room`.
+    pub const fn fixed_with_headers(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
+        Self::build(Fixed::new(bytes), Some(Ops::of::<Self>()), Growth::whole())
+    }
+}
+
+impl<S: Source> Lin<S, Headers> {
+    /// A region whose cells have headers.
+    pub const fn with_headers_in(source: S) -> Self {
+        Self::build(source, Some(Ops::of::<Self>()), Growth::new(FIRST, MOST))
+    }
+}
+
+impl<S: Source, H: Layer> Lin<S, H> {
+    /// Bytes in front of each payload.
+    const HEADER: usize = if H::HEADERS { size_of::<Cell>() } else { 0 };
+
+    const fn build(source: S, ops: Option<&'static Ops>, growth: Growth) -> Self {
+        Self {
+            id: Cell::new(Kind::Lin, Layout::new::<Self>(), State::Live),
+            cursor: Var::new(ptr::null_mut()),
+            limit: Var::new(ptr::null_mut()),
+            chunk: Var::new(ptr::null()),
+            ops,
+            spare: Var::new(ptr::null()),
+            marks: Var::new(ptr::null()),
+            serial: Var::new(0),
+            peak: Var::new(0),
+            below: Var::new(0),
+            ranges: Ranges::new(),
+            growth,
+            source,
+            layer: PhantomData,
+        }
+    }
+
+    /// The size in bytes of the first chunk: a start, not a limit.
+    #[must_use]
+    pub const fn first_block(mut self, bytes: usize) -> Self {
+        self.growth.first = bytes;
+        self
+    }
+
+    /// The most bytes that the region may hold from its source; beyond, it says `no_room`.
+    #[must_use]
+    pub const fn limit(mut self, bytes: usize) -> Self {
+        self.growth.limit = bytes;
+        self
+    }
+
+    /// What the region takes its chunks from.
+    pub const fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Memory for the layout, its contents undefined.
+    ///
+    /// # Errors
+    ///
+    /// `no_room` when the source has none, or what else it says; `bad_size` for a size over what an
+    /// object can have.
+    #[inline]
+    pub fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let payload = self.bump(layout)?;
+        Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+    }
+
+    /// The same, zeroed; what is known to be zero is not zeroed again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let payload = self.bump(layout)?;
+        let chunk = self.newest().ok_or(Cond::FailAssert)?;
+        let dirty = chunk.fresh().saturating_sub(payload.addr().get()).min(layout.size());
+        // SAFETY: the cell was just handed out to us and is at least this long.
+        unsafe { payload.write_bytes(0, dirty) };
+        Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+    }
+
+    #[inline]
+    fn bump(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
+        let cursor = self.cursor.get();
+        // A payload's place: behind its header, at a multiple of its alignment.
+        let pad = if layout.align() > MIN_ALIGN {
+            (cursor.addr() + Self::HEADER).wrapping_neg() & (layout.align() - 1)
+        } else {
+            0
+        };
+        let size = Self::HEADER + pad + round_up(layout.size());
+        if size > self.limit.get().addr() - cursor.addr() {
+            return self.bump_in_next_chunk(layout);
+        }
+        self.cursor.set(cursor.wrapping_add(size));
+        let payload = cursor.wrapping_add(pad + Self::HEADER);
+        if H::HEADERS {
+            self.begin_cell(cursor, pad, payload, layout);
+        }
+        // SAFETY: there is room only in a chunk, and no chunk is at null.
+        Ok(unsafe { NonNull::new_unchecked(payload) })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bump_in_next_chunk(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
+        self.next_chunk(layout)?;
+        self.bump(layout)
+    }
+
+    /// Writes the headers of a cell and of the padding before it.
+    fn begin_cell(&self, start: *mut u8, pad: usize, payload: *mut u8, layout: Layout) {
+        if pad > 0 {
+            self.write_header(start, Kind::None, pad - Self::HEADER, MIN_ALIGN);
+        }
+        let header = payload.wrapping_sub(Self::HEADER);
+        self.write_header(header, Kind::Lin, layout.size(), layout.align().max(MIN_ALIGN));
+        if let Some(chunk) = self.newest() {
+            chunk.live().set(chunk.index(payload));
+        }
+    }
+
+    fn write_header(&self, at: *mut u8, kind: Kind, payload: usize, align: usize) {
+        if let Ok(layout) = Layout::from_size_align(Self::HEADER + payload, align) {
+            let state = if kind == Kind::None { State::Free } else { State::Live };
+            // SAFETY: the cursor has just moved over this place, which is aligned and has room for a header.
+            unsafe { at.cast::<Cell>().write(Cell::new(kind, layout, state)) };
+        }
+    }
+
+    /// What all cells are released with if they are not tainted themselves.
+    pub(crate) fn is_tainted(&self) -> bool {
+        self.id.is_tainted()
+    }
+
+    /// Taints the whole region: whatever is released, rewound, reset or destroyed is wiped first.
+    #[cfg(feature = "shred")]
+    pub fn taint(&self) {
+        self.id.taint();
+    }
+
+    /// Releases a cell of `size` bytes whose payload is known to be one of this region's.
+    ///
+    /// # Safety
+    ///
+    /// The cell is live and nothing uses it any more.
+    unsafe fn give_back(&self, payload: NonNull<u8>, size: usize, shred: bool) {
+        let extent = round_up(size);
+        // SAFETY: the caller's promise: the cell's bytes, used no more.
+        unsafe { wipe_if(shred || self.is_tainted(), payload, extent) };
+        let end = payload.as_ptr().wrapping_add(extent);
+        let newest = end == self.cursor.get();
+        if newest {
+            if let Some(chunk) = self.newest() {
+                chunk.touched(end);
+            }
+            self.note_peak();
+            self.cursor.set(payload.as_ptr().wrapping_sub(Self::HEADER));
+        }
+        if H::HEADERS {
+            let header = self.header(payload);
+            if let Some(chunk) = self.chunk_of(payload) {
+                chunk.live().clear(chunk.index(payload.as_ptr()));
+            }
+            // The hole keeps its whole extent, so that a walk finds the next header.
+            header.set_size(Self::HEADER + extent);
+            header.set_kind(Kind::None);
+            header.set_state(if shred { State::Shredded } else { State::Free });
+        }
+    }
+
+    /// Grows or shrinks a cell known to be this region's, in place if it is the newest.
+    ///
+    /// # Safety
+    ///
+    /// The cell is live and has `old` bytes; on success the old cell is gone if the address is another.
+    unsafe fn change(&self, payload: NonNull<u8>, old: usize, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let done = Ok(NonNull::slice_from_raw_parts(payload, new.size()));
+        let (extent, wanted) = (round_up(old), round_up(new.size()));
+        let tail = inside(payload, wanted.min(extent));
+        let shred = self.is_tainted() || (H::HEADERS && self.header(payload).is_tainted());
+        if payload.as_ptr().wrapping_add(extent) == self.cursor.get() {
+            let room = self.limit.get().addr() - payload.addr().get();
+            if wanted <= room {
+                // SAFETY: what shrinking leaves over is the cell's own, used no more.
+                unsafe { wipe_if(shred, tail, extent - wanted.min(extent)) };
+                if let Some(chunk) = self.newest() {
+                    chunk.touched(self.cursor.get());
+                }
+                self.note_peak();
+                self.cursor.set(payload.as_ptr().wrapping_add(wanted));
+                self.set_payload_size(payload, new.size());
+                return done;
+            }
+        } else if wanted <= extent {
+            // SAFETY: as above.
+            unsafe { wipe_if(shred, tail, extent - wanted) };
+            if H::HEADERS && wanted < extent {
+                self.write_header(tail.as_ptr(), Kind::None, extent - wanted - Self::HEADER, MIN_ALIGN);
+            }
+            self.set_payload_size(payload, new.size());
+            return done;
+        }
+        let moved = self.bump(new)?;
+        // SAFETY: both cells are live and distinct; this many bytes are in each.
+        unsafe { payload.copy_to_nonoverlapping(moved, old.min(new.size())) };
+        if H::HEADERS {
+            self.header(moved).inherit_taint(self.header(payload));
+        }
+        // SAFETY: the caller's promise; the bytes are in the new cell.
+        unsafe { self.give_back(payload, old, shred) };
+        Ok(NonNull::slice_from_raw_parts(moved, new.size()))
+    }
+
+    fn set_payload_size(&self, payload: NonNull<u8>, size: usize) {
+        if H::HEADERS {
+            self.header(payload).set_size(Self::HEADER + size);
+        }
+    }
+
+    /// The header of a live cell; only with [`Headers`].
+    fn header<'a>(&self, payload: NonNull<u8>) -> &'a Cell {
+        let header = payload.as_ptr().wrapping_sub(size_of::<Cell>());
+        // SAFETY: callers have a live cell's payload and a region with headers, so a header stands there.
+        unsafe { &*header.cast() }
+    }
+
+    /// Releases every cell and keeps the chunks, so that a region that is warm asks its source for
+    /// nothing more.
+    pub fn reset(&mut self) {
+        self.note_peak();
+        self.marks.set(ptr::null());
+        self.unwind(ptr::null(), ptr::null_mut());
+    }
+
+    /// Releases every cell and gives the chunks back. The region can be used again.
+    ///
+    /// # Errors
+    ///
+    /// When the source refuses a chunk: that one is kept, empty, and destroying again tries again.
+    pub fn destroy(&mut self) -> Result<(), Cond> {
+        self.reset();
+        let mut answer = Ok(());
+        let mut kept: *const Chunk = ptr::null();
+        while let Some(chunk) = self.pop_spare() {
+            if H::HEADERS {
+                self.ranges.remove(chunk.range());
+            }
+            // SAFETY: the chunk came from the source with this layout, and nothing is in it.
+            if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout()) } {
+                answer = Err(cond);
+                if H::HEADERS {
+                    // SAFETY: it was in until just now.
+                    unsafe { self.ranges.insert(chunk.range()) };
+                }
+                chunk.set_prev(kept);
+                kept = chunk;
+            }
+        }
+        self.spare.set(kept);
+        answer
+    }
+
+    /// Figures, from walking the chunks.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let bytes = self.used_bytes();
+        Stats { live: self.count_live(), bytes, peak: self.peak.get().max(bytes), held: self.held() }
+    }
+
+    fn note_peak(&self) {
+        self.peak.set(self.peak.get().max(self.used_bytes()));
+    }
+}
+
+impl<S: Source> Lin<S, Bare> {
+    /// Takes a cell back: the newest rewinds, an older one leaves its room until the next rewind.
+    ///
+    /// # Errors
+    ///
+    /// None; the result is that of every store.
+    ///
+    /// # Safety
+    ///
+    /// The cell is live, fits the layout, and nothing uses it any more.
+    #[inline]
+    pub unsafe fn free(&self, payload: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(payload, layout.size(), false) };
+        Ok(())
+    }
+
+    /// Destroys the bytes, then takes the cell back.
+    ///
+    /// # Errors
+    ///
+    /// None; the result is that of every store.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[cfg(feature = "shred")]
+    pub unsafe fn shred(&self, payload: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(payload, layout.size(), true) };
+        Ok(())
+    }
+
+    /// Grows or shrinks a cell: the newest, and a smaller one, in place.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc); the cell is then as it was.
+    ///
+    /// # Safety
+    ///
+    /// The cell is live and fits `old`; if the address returned is another, the old one is gone.
+    pub unsafe fn resize(&self, payload: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.change(payload, old.size(), new) }
+    }
+}
+
+impl<S: Source> Lin<S, Headers> {
+    /// Memory for the layout as a managed pointer, its contents undefined.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_ptr(&self, layout: Layout) -> Result<Ptr, Cond> {
+        Ok(Ptr::of(self, self.alloc(layout)?))
+    }
+
+    /// The same, zeroed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_zeroed_ptr(&self, layout: Layout) -> Result<Ptr, Cond> {
+        Ok(Ptr::of(self, self.alloc_zeroed(layout)?))
+    }
+
+    /// Takes a cell back: the newest rewinds, an older one leaves its room until the next rewind.
+    ///
+    /// # Errors
+    ///
+    /// `bad_address` for what is not a live cell of this region, `mismatch` for one that holds a `ref` or a node.
+    ///
+    /// # Safety
+    ///
+    /// Nothing uses the cell any more.
+    pub unsafe fn free(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.release(payload, false) }
+    }
+
+    /// Destroys the bytes, then takes the cell back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free).
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[cfg(feature = "shred")]
+    pub unsafe fn shred(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.release(payload, true) }
+    }
+
+    /// Grows or shrinks a cell: the newest, and a smaller one, in place. The alignment stays.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc) and [`free`](Self::free); the cell is then as it was.
+    ///
+    /// # Safety
+    ///
+    /// If the address returned is another, the old one is gone.
+    pub unsafe fn resize(&self, payload: NonNull<u8>, size: usize) -> Result<NonNull<[u8]>, Cond> {
+        let found = self.locate(payload)?;
+        if found.kind != Kind::Lin {
+            return Err(Cond::Mismatch);
+        }
+        let new = Layout::from_size_align(size, found.align).map_err(|_| Cond::BadSize)?;
+        // SAFETY: a live cell of this region, of the size that its header says.
+        unsafe { self.change(payload, found.size, new) }
+    }
+}
+
+// SAFETY: the cursor hands out each byte once until it is rewound, which needs the cells to be gone;
+// chunks stay where their source put them.
+unsafe impl<S: Source, H: Layer> Source for Lin<S, H> {
+    #[inline]
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        Lin::alloc(self, layout)
+    }
+
+    fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        Lin::alloc_zeroed(self, layout)
+    }
+
+    #[inline]
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        let shred = H::HEADERS && self.header(block).is_tainted();
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(block, layout.size(), shred) };
+        Ok(())
+    }
+
+    unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.change(block, old.size(), new) }
+    }
+
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(block, layout.size(), true) };
+        Ok(())
+    }
+
+    fn largest(&self) -> Option<usize> {
+        self.largest_cell()
+    }
+}
+
+// SAFETY: `locate` looks into the map of live payloads of the chunk that holds the address, if one does.
+unsafe impl<S: Source> Store for Lin<S, Headers> {
+    const KIND: Kind = Kind::Lin;
+
+    fn head(&self) -> &Head {
+        // SAFETY: `repr(C)`, and the first fields are those of a head.
+        unsafe { &*ptr::from_ref(self).cast() }
+    }
+
+    fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
+        let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
+        if !chunk.is_live(payload.as_ptr()) {
+            return Err(Cond::BadAddress);
+        }
+        let header = self.header(payload);
+        let (Some(layout), Some(kind), Some(State::Live)) = (header.layout(), header.kind(), header.state()) else {
+            return Err(Cond::FailAssert);
+        };
+        let size = layout.size().checked_sub(Self::HEADER).ok_or(Cond::FailAssert)?;
+        let tainted = header.is_tainted() || self.is_tainted();
+        Ok(Found { kind, size, align: layout.align(), tainted, destructor: false })
+    }
+
+    unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+        let found = self.locate(payload)?;
+        if found.kind != Kind::Lin {
+            return Err(Cond::Mismatch);
+        }
+        // SAFETY: a live cell of this region, used no more.
+        unsafe { self.give_back(payload, found.size, shred || found.tainted) };
+        Ok(())
+    }
+
+    fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.locate(payload)?;
+        self.alloc(layout)
+    }
+
+    unsafe fn set_kind(&self, payload: NonNull<u8>, kind: Kind) {
+        self.header(payload).set_kind(kind);
+    }
+
+    #[cfg(feature = "shred")]
+    fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        self.locate(payload)?;
+        self.header(payload).taint();
+        Ok(())
+    }
+}
+
+impl<S: Source, H: Layer> Drop for Lin<S, H> {
+    fn drop(&mut self) {
+        // Nobody is left to be told; what the source refuses stays mapped.
+        let _ = self.destroy();
+    }
+}
+
+impl<S: Source, H: Layer> fmt::Debug for Lin<S, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lin").field("headers", &H::HEADERS).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

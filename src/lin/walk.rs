@@ -1,0 +1,163 @@
+//! Walking a region: for `inspect`, `check` and figures.
+
+use core::ptr;
+
+use super::chunk::Chunk;
+use super::{Lin, MIN_ALIGN};
+use crate::cell::{Cell, Layer, State, round_up};
+use crate::inspect::{Inspect, Record, What};
+use crate::report::rule;
+use crate::{Broken, Kind, Source};
+
+/// The header at a place where the walk says that one is.
+pub(super) fn header_at<'a>(at: *mut u8) -> &'a Cell {
+    // SAFETY: in a region with headers, one stands at a chunk's first cell and behind each cell's extent.
+    unsafe { &*at.cast() }
+}
+
+/// Bytes from a header to the next.
+pub(super) fn extent(header: &Cell) -> usize {
+    let payload = header.size() - size_of::<Cell>();
+    if payload == 0 && header.kind() == Some(Kind::None) {
+        size_of::<Cell>()
+    } else {
+        size_of::<Cell>() + round_up(payload)
+    }
+}
+
+impl<S: Source, H: Layer> Lin<S, H> {
+    /// The chunks in use, newest first, each with where its cells end.
+    fn chunks(&self) -> impl Iterator<Item = (&Chunk, *mut u8)> {
+        let mut next = self.newest().map(|chunk| (chunk, self.cursor.get()));
+        core::iter::from_fn(move || {
+            let this = next?;
+            next = this.0.prev().map(|chunk| (chunk, chunk.used()));
+            Some(this)
+        })
+    }
+
+    /// Live cells; for a bare region, which does not know them, chunks with something in them.
+    pub(super) fn count_live(&self) -> usize {
+        let mut live = 0;
+        for (chunk, end) in self.chunks() {
+            if H::HEADERS {
+                self.each_cell(chunk, end, |header, at| {
+                    live += usize::from(chunk.is_live(at.wrapping_add(size_of::<Cell>())));
+                    header.size() >= size_of::<Cell>()
+                });
+            } else {
+                live += usize::from(end != chunk.first());
+            }
+        }
+        live
+    }
+
+    /// Visits the headers of a chunk until one is refused.
+    fn each_cell(&self, chunk: &Chunk, end: *mut u8, mut visit: impl FnMut(&Cell, *mut u8) -> bool) {
+        let mut at = chunk.first();
+        while at.addr() < end.addr() {
+            let header = header_at(at);
+            if !visit(header, at) {
+                return;
+            }
+            at = at.wrapping_add(extent(header));
+        }
+    }
+
+    /// Proves the region's structure: chunks, cursor, marks, and every header.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that does not hold, and where.
+    pub fn check(&self) -> Result<(), Broken> {
+        let (cursor, limit) = (self.cursor.get(), self.limit.get());
+        rule(cursor.is_null() == self.chunk.get().is_null(), "a region with a chunk has a cursor", cursor)?;
+        let mut below = 0;
+        for (chunk, end) in self.chunks() {
+            let (first, last) = (chunk.first().addr(), chunk.end().addr());
+            rule(end.addr().is_multiple_of(MIN_ALIGN), "cells end at a unit", end)?;
+            rule(first <= end.addr() && end.addr() <= last, "cells lie in their chunk", end)?;
+            if end == cursor {
+                rule(limit == chunk.end(), "the limit is the newest chunk's end", limit)?;
+            } else {
+                below += end.addr() - first;
+            }
+            if H::HEADERS {
+                let found = self.ranges.find(first);
+                rule(found == Some(chunk.range()), "the chunk is found by its address", first as *const u8)?;
+                self.check_cells(chunk, end)?;
+            }
+        }
+        rule(below == self.below.get(), "bytes in older chunks are counted", cursor)?;
+        let mut mark = self.marks.get();
+        while !mark.is_null() {
+            let home =
+                self.chunks().any(|(chunk, end)| chunk.first().addr() <= mark.addr() && mark.addr() < end.addr());
+            rule(home, "a mark lies in the region", mark)?;
+            // SAFETY: it lies in the region, and records there are on the list until rewound.
+            mark = unsafe { &*mark }.before();
+        }
+        Ok(())
+    }
+
+    fn check_cells(&self, chunk: &Chunk, end: *mut u8) -> Result<(), Broken> {
+        let mut at = chunk.first();
+        while at.addr() < end.addr() {
+            let header = header_at(at);
+            let payload = at.wrapping_add(size_of::<Cell>());
+            let live = chunk.is_live(payload);
+            rule(header.size() >= size_of::<Cell>(), "a header counts itself", at)?;
+            rule(header.state().is_some(), "a header has a state", at)?;
+            rule(!live || header.state() == Some(State::Live), "a live cell's header says so", at)?;
+            let kind = header.kind();
+            rule(kind.is_some() && live == (kind != Some(Kind::None)), "what is live has a kind", at)?;
+            rule(extent(header) <= end.addr() - at.addr(), "a cell lies in its chunk", at)?;
+            at = at.wrapping_add(extent(header));
+        }
+        rule(ptr::eq(at, end), "the last cell ends at the cursor", at)
+    }
+}
+
+impl<S: Source, H: Layer> Inspect for Lin<S, H> {
+    fn kind(&self) -> Kind {
+        Kind::Lin
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
+        for (number, (chunk, end)) in self.chunks().enumerate() {
+            let (start, first) = (chunk.start().addr().get(), chunk.first().addr());
+            let record = Record { block: number, ..Record::new(start, chunk.size(), What::Block) };
+            visit(&record);
+            visit(&Record { block: number, ..Record::new(start, first - start, What::Header) });
+            if H::HEADERS {
+                self.each_cell(chunk, end, |header, at| {
+                    let live = chunk.is_live(at.wrapping_add(size_of::<Cell>()));
+                    let what = match header.state() {
+                        _ if live => What::Used,
+                        Some(State::Live) => What::Mark,
+                        Some(State::Shredded) => What::Shredded,
+                        _ => What::Hole,
+                    };
+                    let cell = Record {
+                        block: number,
+                        kind: header.kind().unwrap_or(Kind::Fail),
+                        tainted: header.is_tainted(),
+                        payload: header.size() - size_of::<Cell>(),
+                        header: size_of::<Cell>(),
+                        ..Record::new(at.addr(), extent(header), what)
+                    };
+                    visit(&cell);
+                    true
+                });
+            } else if end != chunk.first() {
+                let run =
+                    Record { block: number, kind: Kind::Lin, ..Record::new(first, end.addr() - first, What::Used) };
+                visit(&run);
+            }
+            let free = chunk.end().addr() - end.addr();
+            if free > 0 {
+                visit(&Record { block: number, ..Record::new(end.addr(), free, What::Fresh) });
+            }
+        }
+    }
+}

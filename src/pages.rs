@@ -1,0 +1,394 @@
+//! The machine's pages as a source, and the heap that a process has of its own.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use kmem_platform::{Locked, Native, Platform};
+
+use crate::cell::Head;
+use crate::store::Ops;
+use crate::{Cond, Found, Grant, Heap, Kind, Source, Store};
+
+/// The platform's pages.
+///
+/// Every block is a run of whole pages of its own, so this is a source for stores, not for small
+/// things. `P` is [`Native`] unless you count or test what is asked of it.
+///
+/// ```
+/// use kmem::platform::{Counted, Native};
+/// use kmem::{Lin, Pages};
+///
+/// let pages = Counted::new(Native);
+/// let lin = Lin::new_in(Pages::over(&pages));
+/// lin.alloc(core::alloc::Layout::new::<[u8; 100]>())?;
+/// assert_eq!(pages.calls(), 1);
+/// drop(lin);
+/// assert_eq!(pages.mapped(), 0);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pages<P = Native> {
+    platform: P,
+}
+
+impl Pages {
+    /// The pages of this machine.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { platform: Native }
+    }
+}
+
+impl<P: Platform> Pages<P> {
+    /// The pages of another platform.
+    pub const fn over(platform: P) -> Self {
+        Self { platform }
+    }
+
+    /// More alignment than a page has: maps more, and gives back what lies before and after.
+    #[cold]
+    fn grant_aligned(&self, len: usize, align: usize) -> Result<Grant, Cond> {
+        let page = self.platform.page_size();
+        let len = len.checked_next_multiple_of(page).ok_or(Cond::BadSize)?;
+        let run = self.platform.map(len.checked_add(align).ok_or(Cond::BadSize)?)?;
+        let before = run.start.addr().get().wrapping_neg() & (align - 1);
+        let after = run.len - before - len;
+        // SAFETY: `before + len` is at most the run's length, since `before < align`.
+        let start = unsafe { run.start.add(before) };
+        // SAFETY: as before.
+        let end = unsafe { start.add(len) };
+        if before > 0 {
+            // SAFETY: these pages are ours and unused.
+            if let Err(cond) = unsafe { self.platform.unmap(run.start, before) } {
+                // SAFETY: the whole run is ours and unused. A second refusal in a row leaves it mapped.
+                let _ = unsafe { self.platform.unmap(run.start, run.len) };
+                return Err(cond);
+            }
+        }
+        if after > 0 {
+            // SAFETY: these pages are ours and unused.
+            if let Err(cond) = unsafe { self.platform.unmap(end, after) } {
+                // SAFETY: what is left of the run is ours and unused. As before.
+                let _ = unsafe { self.platform.unmap(start, len + after) };
+                return Err(cond);
+            }
+        }
+        Ok(Grant { bytes: NonNull::slice_from_raw_parts(start, len), zeroed: run.zeroed })
+    }
+}
+
+// SAFETY: runs of pages do not overlap and stay until they are unmapped, wherever this value is.
+unsafe impl<P: Platform> Source for Pages<P> {
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.grant(layout).map(|grant| grant.bytes)
+    }
+
+    fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
+        let len = layout.size().max(1);
+        if layout.align() > self.platform.page_size() {
+            return self.grant_aligned(len, layout.align());
+        }
+        let run = self.platform.map(len)?;
+        Ok(Grant { bytes: NonNull::slice_from_raw_parts(run.start, run.len), zeroed: run.zeroed })
+    }
+
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise; the platform rounds up to the whole pages that were mapped.
+        unsafe { self.platform.unmap(block, layout.size().max(1)) }.map(drop)
+    }
+
+    unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let page = self.platform.page_size();
+        let pages = |layout: Layout| layout.size().max(1).div_ceil(page);
+        if pages(old) == pages(new) {
+            return Ok(NonNull::slice_from_raw_parts(block, pages(new) * page));
+        }
+        if new.align() <= page {
+            // SAFETY: the caller's promise.
+            match unsafe { self.platform.remap(block, old.size().max(1), new.size().max(1)) } {
+                Ok(run) => return Ok(NonNull::slice_from_raw_parts(run.start, run.len)),
+                Err(Cond::NoRoom) => {}
+                Err(cond) => return Err(cond),
+            }
+        }
+        let moved = self.alloc(new)?;
+        // SAFETY: both runs are live, distinct, and at least this long.
+        unsafe { block.copy_to_nonoverlapping(moved.cast(), old.size().min(new.size())) };
+        // SAFETY: the caller's promise; the bytes are in the new run.
+        if let Err(cond) = unsafe { self.free(block, old) } {
+            // SAFETY: the new run is ours and unused. A second refusal in a row leaves it mapped.
+            let _ = unsafe { self.free(moved.cast(), new) };
+            return Err(cond);
+        }
+        Ok(moved)
+    }
+}
+
+/// The process heap: one [`Heap`] over pages, behind a lock.
+///
+/// Where a managed pointer or a counted cell names no store, this is the store.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Global, Source};
+///
+/// let layout = Layout::new::<[u64; 8]>();
+/// let cell = Global.alloc(layout)?;
+/// // SAFETY: just allocated, used no more.
+/// unsafe { Source::free(&Global, cell.cast(), layout)? };
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Global;
+
+static HEAP: Locked<Heap<Pages>> = Locked::new(Heap::new_in(Pages::new()));
+
+/// What a managed pointer with no store finds.
+struct GlobalHead(Head);
+
+// SAFETY: nothing ever writes to it.
+unsafe impl Sync for GlobalHead {}
+
+static HEAD: GlobalHead = GlobalHead(Head::new(Kind::Heap, Some(Ops::of::<Global>())));
+
+impl Global {
+    /// Bytes that are live and mapped in the process heap.
+    #[must_use]
+    pub fn stats(self) -> crate::Stats {
+        HEAP.lock().stats()
+    }
+
+    /// Proves the process heap's structure.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that does not hold, and where.
+    pub fn check(self) -> Result<(), crate::Broken> {
+        HEAP.lock().check()
+    }
+}
+
+// SAFETY: the blocks are those of the heap behind the lock, which lives as long as the process.
+unsafe impl Source for Global {
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        HEAP.lock().alloc(layout)
+    }
+
+    fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        HEAP.lock().alloc_zeroed(layout)
+    }
+
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { Source::free(&*HEAP.lock(), block, layout) }
+    }
+
+    unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { Source::resize(&*HEAP.lock(), block, old, new) }
+    }
+
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { Source::shred(&*HEAP.lock(), block, layout) }
+    }
+}
+
+// SAFETY: the answers are those of the heap behind the lock.
+unsafe impl Store for Global {
+    const KIND: Kind = Kind::Heap;
+
+    fn head(&self) -> &Head {
+        &HEAD.0
+    }
+
+    fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
+        HEAP.lock().locate(payload)
+    }
+
+    unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { HEAP.lock().release(payload, shred) }
+    }
+
+    fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        HEAP.lock().sibling(payload, layout)
+    }
+
+    unsafe fn set_kind(&self, payload: NonNull<u8>, kind: Kind) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { HEAP.lock().set_kind(payload, kind) };
+    }
+
+    #[cfg(feature = "shred")]
+    fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        HEAP.lock().taint_cell(payload)
+    }
+}
+
+#[cfg(unix)]
+pub use protected::{Protected, Protection};
+
+#[cfg(unix)]
+mod protected {
+    use core::alloc::Layout;
+    use core::ptr::NonNull;
+
+    use kmem_platform::{Access, Advice, Native, Platform, Protect, Run};
+
+    use crate::wipe::wipe_if;
+    use crate::{Cond, Grant, Source};
+
+    /// What is asked of the machine for memory that holds secrets.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Protection {
+        /// A page before and a page after that end the program when they are touched.
+        pub guarded: bool,
+        /// Never written to swap.
+        pub locked: bool,
+        /// Left out of core dumps.
+        pub undumped: bool,
+        /// Zero in a forked child.
+        pub unforked: bool,
+    }
+
+    impl Protection {
+        /// Everything.
+        pub const ALL: Self = Self { guarded: true, locked: true, undumped: true, unforked: true };
+
+        /// What this machine grants now, found by trying each on a page.
+        ///
+        /// # Errors
+        ///
+        /// When not even a page is to be had.
+        pub fn available() -> Result<Self, Cond> {
+            let none = Self::default();
+            let granted = |wish: Self| {
+                let run = Native.map(1)?;
+                let answer = apply(run, wish);
+                // SAFETY: the page is ours and unused.
+                unsafe { Native.unmap(run.start, run.len) }?;
+                Ok(answer.is_ok())
+            };
+            let layout = Layout::new::<u8>();
+            let fence = Protected::new(Self { guarded: true, ..none });
+            let guarded = match fence.alloc(layout) {
+                Ok(page) => {
+                    // SAFETY: just allocated there, unused.
+                    unsafe { fence.free(page.cast(), layout) }?;
+                    true
+                }
+                Err(_) => false,
+            };
+            Ok(Self {
+                guarded,
+                locked: granted(Self { locked: true, ..none })?,
+                undumped: granted(Self { undumped: true, ..none })?,
+                unforked: granted(Self { unforked: true, ..none })?,
+            })
+        }
+    }
+
+    /// Asks for all that is wished on a run that is ours.
+    fn apply(run: Run, wish: Protection) -> Result<(), Cond> {
+        if wish.undumped {
+            // SAFETY: the run is ours.
+            unsafe { Native.advise(run.start, run.len, Advice::DontDump) }?;
+        }
+        if wish.unforked {
+            // SAFETY: the run is ours.
+            unsafe { Native.advise(run.start, run.len, Advice::WipeOnFork) }?;
+        }
+        if wish.locked {
+            // SAFETY: the run is ours.
+            unsafe { Native.lock(run.start, run.len) }?;
+        }
+        Ok(())
+    }
+
+    /// Pages for secrets: every block has all of the [`Protection`] that was asked for, or is refused.
+    ///
+    /// A block is wiped before it is given back (with the feature `shred`).
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Headers, Lin, Protected, Protection};
+    ///
+    /// let possible = Protection::available()?;
+    /// let secrets: Lin<Protected, Headers> = Lin::with_headers_in(Protected::new(possible));
+    /// let key = secrets.alloc(Layout::new::<[u8; 32]>())?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[derive(Clone, Copy, Debug)]
+    pub struct Protected {
+        wish: Protection,
+    }
+
+    impl Protected {
+        /// A source of pages with this protection.
+        #[must_use]
+        pub const fn new(wish: Protection) -> Self {
+            Self { wish }
+        }
+
+        /// What every block from here has.
+        #[must_use]
+        pub const fn protection(&self) -> Protection {
+            self.wish
+        }
+
+        fn fence(self) -> usize {
+            if self.wish.guarded { Native.page_size() } else { 0 }
+        }
+
+        fn data(layout: Layout) -> Result<usize, Cond> {
+            let page = Native.page_size();
+            if layout.align() > page {
+                return Err(Cond::BadSize);
+            }
+            layout.size().max(1).checked_next_multiple_of(page).ok_or(Cond::BadSize)
+        }
+    }
+
+    // SAFETY: each block is a run of pages of its own.
+    unsafe impl Source for Protected {
+        fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+            self.grant(layout).map(|grant| grant.bytes)
+        }
+
+        fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
+            let (len, fence) = (Self::data(layout)?, self.fence());
+            let whole = Native.map(len.checked_add(2 * fence).ok_or(Cond::BadSize)?)?;
+            // SAFETY: the run is `fence + len + fence` long.
+            let start = unsafe { whole.start.add(fence) };
+            let ask = || {
+                if fence > 0 {
+                    // SAFETY: as before.
+                    let end = unsafe { start.add(len) };
+                    // SAFETY: the first page is ours and never used.
+                    unsafe { Native.protect(whole.start, fence, Access::None) }?;
+                    // SAFETY: the last page is ours and never used.
+                    unsafe { Native.protect(end, fence, Access::None) }?;
+                }
+                apply(Run { start, len, zeroed: true }, self.wish)
+            };
+            if let Err(cond) = ask() {
+                // SAFETY: the run is ours and unused.
+                let _ = unsafe { Native.unmap(whole.start, whole.len) };
+                return Err(cond);
+            }
+            Ok(Grant { bytes: NonNull::slice_from_raw_parts(start, len), zeroed: true })
+        }
+
+        unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+            let (len, fence) = (Self::data(layout)?, self.fence());
+            // SAFETY: the caller's promise: `len` bytes, used no more.
+            unsafe { wipe_if(true, block, len) };
+            // SAFETY: the fence before the block belongs to the same run.
+            let whole = unsafe { block.sub(fence) };
+            // SAFETY: the whole run is ours and used no more.
+            unsafe { Native.unmap(whole, len + 2 * fence) }.map(drop)
+        }
+    }
+}

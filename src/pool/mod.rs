@@ -1,0 +1,660 @@
+//! Pools: cells of one size.
+//!
+//! ```text
+//! newest block                                                older blocks, all handed out once
+//! ┌───────┬──────┬──────┬──────┬──────┬─────────────┐        ┌───────┬──────┬──────┐
+//! │ Block │ cell │ free │ cell │ free │    fresh    │ ─────► │ Block │ cell │ free │ ─► null
+//! └───────┴──────┴──────┴──────┴──────┴─────────────┘ prev   └───────┴──────┴──────┘
+//!                    ▲             ▲  ▲             ▲                          │
+//!                    └───◄─────────┤ fresh         end                         │
+//!                  next free       bottom ◄── top is the cell before `fresh`   ▼ null
+//! ```
+//!
+//! A free cell holds the link to the one freed before it: bare, in its first word; with [`Headers`],
+//! in its header's `last`, which in a live cell names the cell handed out before it.
+//!
+//! Invariants: `bottom` leads through the free cells, each once, to null; every handed-out cell lies
+//! before `fresh` in the newest block or anywhere in an older one, at a multiple of the stride.
+
+mod block;
+mod walk;
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::{MaybeUninit, offset_of};
+use core::ptr::{self, NonNull};
+
+use crate::cell::{Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State};
+use crate::fixed::StaticBytes;
+use crate::growth::Growth;
+use crate::ranges::Ranges;
+use crate::store::Ops;
+use crate::wipe::wipe_if;
+use crate::{Cond, Fixed, Found, Kind, Ptr, Source, Stats, Store};
+
+use block::Block;
+
+/// Bytes of the first block, unless asked otherwise.
+const FIRST: usize = 4096;
+/// Blocks grow no further than this.
+const MOST: usize = 1 << 20;
+
+/// The front of a pool's cell (libk's `kmpoolcell`). Bare cells have only `last`, and only while they
+/// are free; with headers it stands in front of the payload, two words long.
+#[repr(C)]
+pub struct PoolCell {
+    /// Free: the cell freed before this one. Live, with headers: the cell handed out before this one,
+    /// which may have been freed since.
+    last: Var<*const PoolCell>,
+    mark: Var<u8>,
+    #[cfg(feature = "shred")]
+    shred: Var<u8>,
+    kind: Var<u8>,
+}
+
+const _: () = {
+    assert!(size_of::<PoolCell>() == MIN_ALIGN);
+    assert!(offset_of!(PoolCell, last) == 0);
+};
+
+impl PoolCell {
+    fn state(&self) -> Option<State> {
+        State::from_number(self.mark.get())
+    }
+
+    fn is_tainted(&self) -> bool {
+        #[cfg(feature = "shred")]
+        return self.shred.get() != 0;
+        #[cfg(not(feature = "shred"))]
+        false
+    }
+}
+
+impl fmt::Debug for PoolCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolCell").field("last", &self.last).field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+/// A pool (libk's `kmpool`): cells of one size and alignment, handed out and taken back in O(1).
+///
+/// For objects that come and go: nodes, connections, particles. There is no fragmentation, since any
+/// free cell does for any request. The most recently freed cell is the next to be handed out.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Pages, Pool};
+///
+/// let pool = Pool::new_in(Layout::new::<[u64; 4]>(), Pages::new());
+/// let cell = pool.alloc()?;
+/// // SAFETY: the cell is live and used no more.
+/// unsafe { pool.free(cell.cast())? };
+/// assert_eq!(pool.alloc()?, cell);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// `H` says whether cells have headers: [`Bare`] (the default) or [`Headers`].
+#[repr(C)]
+pub struct Pool<S: Source, H: Layer = Bare> {
+    id: Cell,
+    /// Bytes of payload in a cell.
+    cellsz: usize,
+    /// The most recently handed-out fresh cell.
+    top: Var<*const PoolCell>,
+    /// The most recently freed cell, the next to be handed out.
+    bottom: Var<*const PoolCell>,
+    ops: Option<&'static Ops>,
+    fresh: Var<*mut u8>,
+    end: Var<*mut u8>,
+    block: Var<*const Block>,
+    spare: Var<*const Block>,
+    /// With headers: the cell handed out last.
+    recent: Var<*const PoolCell>,
+    /// From one cell's front to the next.
+    stride: usize,
+    /// The alignment of payloads.
+    align: usize,
+    /// Cells that may be live at once.
+    most: usize,
+    /// Fresh cells handed out since the last reset, and before it at the most.
+    handed: Var<usize>,
+    peak: Var<usize>,
+    ranges: Ranges,
+    growth: Growth,
+    source: S,
+    layer: PhantomData<H>,
+}
+
+const _: () = {
+    assert!(offset_of!(Pool<Fixed<'_>>, cellsz) == MIN_ALIGN);
+    assert!(offset_of!(Pool<Fixed<'_>>, top) == MIN_ALIGN + size_of::<usize>());
+    assert!(offset_of!(Pool<Fixed<'_>>, bottom) == MIN_ALIGN + 2 * size_of::<usize>());
+    assert!(offset_of!(Pool<Fixed<'_>>, ops) == Head::OPS);
+};
+
+// SAFETY: the blocks belong to this value, and cells borrow it or are raw.
+unsafe impl<S: Source + Send, H: Layer> Send for Pool<S, H> {}
+
+impl<S: Source> Pool<S> {
+    /// A pool of cells for a layout, its blocks from a source; the first is taken with the first cell.
+    pub const fn new_in(cell: Layout, source: S) -> Self {
+        Self::build(cell, source, None, Growth::new(FIRST, MOST))
+    }
+}
+
+impl<'a> Pool<Fixed<'a>> {
+    /// A pool in the caller's bytes; full, it says `no_room`.
+    pub const fn fixed(cell: Layout, bytes: &'a mut [MaybeUninit<u8>]) -> Self {
+        Self::build(cell, Fixed::new(bytes), None, Growth::whole())
+    }
+}
+
+impl<const N: usize> Pool<&'static StaticBytes<N>> {
+    /// A pool in all the bytes of a `static`, itself fit for one.
+    pub const fn fixed_in(cell: Layout, bytes: &'static StaticBytes<N>) -> Self {
+        Self::build(cell, bytes, None, Growth::whole())
+    }
+}
+
+impl<'a> Pool<Fixed<'a>, Headers> {
+    /// A pool with headers in the caller's bytes; full, it says `no_room`.
+    pub const fn fixed_with_headers(cell: Layout, bytes: &'a mut [MaybeUninit<u8>]) -> Self {
+        Self::build(cell, Fixed::new(bytes), Some(Ops::of::<Self>()), Growth::whole())
+    }
+}
+
+impl<S: Source> Pool<S, Headers> {
+    /// A pool whose cells have headers.
+    pub const fn with_headers_in(cell: Layout, source: S) -> Self {
+        Self::build(cell, source, Some(Ops::of::<Self>()), Growth::new(FIRST, MOST))
+    }
+}
+
+impl<S: Source, H: Layer> Pool<S, H> {
+    /// Bytes in front of each payload.
+    const HEADER: usize = if H::HEADERS { size_of::<PoolCell>() } else { 0 };
+
+    const fn build(cell: Layout, source: S, ops: Option<&'static Ops>, growth: Growth) -> Self {
+        let align = if cell.align() > MIN_ALIGN { cell.align() } else { MIN_ALIGN };
+        // Room for the link, and for a cell of size 0 to have an address.
+        let payload = if cell.size() < size_of::<usize>() { size_of::<usize>() } else { cell.size() };
+        // A size that the rounding would carry over the top stays as it is, and no block will hold it.
+        let stride = match Self::HEADER.checked_add(payload) {
+            Some(size) if size <= isize::MAX as usize - align => (size + align - 1) & !(align - 1),
+            _ => isize::MAX as usize & !(align - 1),
+        };
+        Self {
+            id: Cell::new(Kind::Pool, Layout::new::<Self>(), State::Live),
+            cellsz: cell.size(),
+            top: Var::new(ptr::null()),
+            bottom: Var::new(ptr::null()),
+            ops,
+            fresh: Var::new(ptr::null_mut()),
+            end: Var::new(ptr::null_mut()),
+            block: Var::new(ptr::null()),
+            spare: Var::new(ptr::null()),
+            recent: Var::new(ptr::null()),
+            stride,
+            align,
+            most: usize::MAX,
+            handed: Var::new(0),
+            peak: Var::new(0),
+            ranges: Ranges::new(),
+            growth,
+            source,
+            layer: PhantomData,
+        }
+    }
+
+    /// Room for this many cells in the first block: a start, not a limit.
+    #[must_use]
+    pub const fn first_cells(mut self, cells: usize) -> Self {
+        self.growth.first = self.stride.saturating_mul(cells).saturating_add(block::front(self.align, Self::HEADER));
+        self
+    }
+
+    /// The most cells that may be handed out at once; beyond, the pool says `too_many`.
+    #[must_use]
+    pub const fn limit(mut self, cells: usize) -> Self {
+        self.most = cells;
+        self
+    }
+
+    /// What the pool takes its blocks from.
+    pub const fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Bytes of payload in a cell.
+    pub const fn cell_size(&self) -> usize {
+        self.cellsz
+    }
+
+    /// The most recently handed-out fresh cell's payload: the high-water mark.
+    pub fn top(&self) -> Option<NonNull<u8>> {
+        self.payload_of(self.top.get())
+    }
+
+    /// The most recently freed cell's payload: the next to be handed out.
+    pub fn bottom(&self) -> Option<NonNull<u8>> {
+        self.payload_of(self.bottom.get())
+    }
+
+    fn payload_of(&self, cell: *const PoolCell) -> Option<NonNull<u8>> {
+        let cell = NonNull::new(cell.cast_mut())?;
+        Some(crate::cell::inside(cell.cast(), Self::HEADER))
+    }
+
+    /// A cell, its contents undefined.
+    ///
+    /// # Errors
+    ///
+    /// `no_room` when the source has none, `too_many` at the pool's limit, or what else the source says.
+    #[inline]
+    pub fn alloc(&self) -> Result<NonNull<[u8]>, Cond> {
+        let (payload, _) = self.take()?;
+        Ok(NonNull::slice_from_raw_parts(payload, self.cellsz))
+    }
+
+    /// A cell, zeroed; what is known to be zero is not zeroed again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_zeroed(&self) -> Result<NonNull<[u8]>, Cond> {
+        let (payload, zeroed) = self.take()?;
+        if !zeroed {
+            // SAFETY: the cell was just handed out to us and has this many bytes.
+            unsafe { payload.write_bytes(0, self.cellsz) };
+        }
+        Ok(NonNull::slice_from_raw_parts(payload, self.cellsz))
+    }
+
+    /// A cell, and whether it is known to be zero.
+    #[inline]
+    fn take(&self) -> Result<(NonNull<u8>, bool), Cond> {
+        if let Some(cell) = Self::cell(self.bottom.get()) {
+            self.bottom.set(cell.last.get());
+            return Ok((self.hand_out(cell), false));
+        }
+        let fresh = self.fresh.get();
+        if fresh == self.end.get() {
+            return self.take_from_next_block();
+        }
+        self.take_fresh(fresh)
+    }
+
+    #[inline]
+    fn take_fresh(&self, fresh: *mut u8) -> Result<(NonNull<u8>, bool), Cond> {
+        if self.handed.get() >= self.most {
+            return Err(Cond::TooMany);
+        }
+        self.handed.set(self.handed.get() + 1);
+        self.fresh.set(fresh.wrapping_add(self.stride));
+        let cell = fresh.cast::<PoolCell>().cast_const();
+        self.top.set(cell);
+        if H::HEADERS {
+            let header = PoolCell {
+                last: Var::new(ptr::null()),
+                mark: Var::new(State::Live as u8),
+                #[cfg(feature = "shred")]
+                shred: Var::new(0),
+                kind: Var::new(Kind::Pool as u8),
+            };
+            // SAFETY: a cell of the newest block that was never handed out; it is ours to write.
+            unsafe { cell.cast_mut().write(header) };
+        }
+        // SAFETY: a cell in a block is not at null.
+        let place = unsafe { NonNull::new_unchecked(fresh) };
+        let payload = match Self::cell(cell) {
+            Some(cell) if H::HEADERS => self.hand_out(cell),
+            _ => place,
+        };
+        // SAFETY: a fresh cell is in the newest block.
+        let zeroed = unsafe { &*self.block.get() }.zeroed();
+        Ok((payload, zeroed))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_from_next_block(&self) -> Result<(NonNull<u8>, bool), Cond> {
+        if self.handed.get() >= self.most {
+            return Err(Cond::TooMany);
+        }
+        self.next_block()?;
+        self.take_fresh(self.fresh.get())
+    }
+
+    /// Marks a cell as live and gives its payload.
+    #[inline]
+    fn hand_out(&self, cell: &PoolCell) -> NonNull<u8> {
+        if H::HEADERS {
+            cell.last.set(self.recent.replace(cell));
+            cell.mark.set(State::Live as u8);
+            cell.kind.set(Kind::Pool as u8);
+            #[cfg(feature = "shred")]
+            cell.shred.set(0);
+        }
+        crate::cell::inside(NonNull::from(cell).cast(), Self::HEADER)
+    }
+
+    /// A cell's front. Bare cells have one only while they are free.
+    #[inline]
+    fn cell<'a>(at: *const PoolCell) -> Option<&'a PoolCell> {
+        // SAFETY: callers pass null, a free cell, or with headers any cell that was handed out. A bare
+        // cell may be shorter than a `PoolCell`, so of a free one only `last` is used.
+        unsafe { at.as_ref() }
+    }
+
+    fn is_tainted(&self) -> bool {
+        self.id.is_tainted()
+    }
+
+    /// Taints the whole pool: whatever is released, reset or destroyed is wiped first.
+    #[cfg(feature = "shred")]
+    pub fn taint(&self) {
+        self.id.taint();
+    }
+
+    /// Takes back a cell that is known to be live and of this pool.
+    ///
+    /// # Safety
+    ///
+    /// So it is, and nothing uses it any more.
+    #[inline]
+    unsafe fn give_back(&self, payload: NonNull<u8>, shred: bool) {
+        // SAFETY: the caller's promise: a cell's bytes, used no more.
+        unsafe { wipe_if(shred || self.is_tainted(), payload, self.stride - Self::HEADER) };
+        let cell = payload.as_ptr().wrapping_sub(Self::HEADER).cast::<PoolCell>();
+        if H::HEADERS {
+            if let Some(cell) = Self::cell(cell) {
+                let wiped = shred || self.is_tainted();
+                cell.mark.set(if wiped { State::Shredded } else { State::Free } as u8);
+                cell.kind.set(Kind::None as u8);
+                cell.last.set(self.bottom.get());
+            }
+        } else {
+            // SAFETY: the cell is ours again, aligned, and has room for a link.
+            unsafe { cell.cast::<*const PoolCell>().write(self.bottom.get()) };
+        }
+        self.bottom.set(cell);
+    }
+
+    /// Whether a request for a layout can be met by a cell of this pool.
+    #[inline]
+    fn fits(&self, layout: Layout) -> Result<(), Cond> {
+        if layout.size() <= self.stride - Self::HEADER && layout.align() <= self.align {
+            Ok(())
+        } else {
+            Err(Cond::BadSize)
+        }
+    }
+
+    /// Takes every cell back and keeps the blocks.
+    pub fn reset(&mut self) {
+        self.forget_cells();
+    }
+
+    /// Takes every cell back and gives the blocks to the source. The pool can be used again.
+    ///
+    /// # Errors
+    ///
+    /// When the source refuses a block: that one is kept, empty, and destroying again tries again.
+    pub fn destroy(&mut self) -> Result<(), Cond> {
+        self.forget_cells();
+        self.give_back_blocks()
+    }
+
+    /// Figures, from walking the free list.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let live = self.handed.get() - self.count_free();
+        let peak = self.peak.get().max(self.handed.get());
+        Stats { live, bytes: live * self.stride, peak: peak * self.stride, held: self.held() }
+    }
+}
+
+impl<S: Source> Pool<S, Bare> {
+    /// Takes a cell back; it is the next to be handed out.
+    ///
+    /// # Errors
+    ///
+    /// None; the result is that of every store.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live cell of this pool, and nothing uses it any more.
+    #[inline]
+    pub unsafe fn free(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(payload, false) };
+        Ok(())
+    }
+
+    /// Destroys the bytes, then takes the cell back.
+    ///
+    /// # Errors
+    ///
+    /// None; the result is that of every store.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[cfg(feature = "shred")]
+    pub unsafe fn shred(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(payload, true) };
+        Ok(())
+    }
+
+    /// Grows or shrinks within the cell.
+    ///
+    /// # Errors
+    ///
+    /// `bad_size` beyond the cell.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live cell of this pool.
+    pub unsafe fn resize(&self, payload: NonNull<u8>, size: usize) -> Result<NonNull<[u8]>, Cond> {
+        if size > self.cellsz { Err(Cond::BadSize) } else { Ok(NonNull::slice_from_raw_parts(payload, size)) }
+    }
+}
+
+impl<S: Source> Pool<S, Headers> {
+    /// A cell as a managed pointer, its contents undefined.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_ptr(&self) -> Result<Ptr, Cond> {
+        Ok(Ptr::of(self, self.alloc()?))
+    }
+
+    /// A cell as a managed pointer, zeroed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_zeroed_ptr(&self) -> Result<Ptr, Cond> {
+        Ok(Ptr::of(self, self.alloc_zeroed()?))
+    }
+
+    /// Takes a cell back; it is the next to be handed out.
+    ///
+    /// # Errors
+    ///
+    /// `bad_address` for what is not a live cell of this pool, `mismatch` for one that holds a `ref` or a node.
+    ///
+    /// # Safety
+    ///
+    /// Nothing uses the cell any more.
+    pub unsafe fn free(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.release(payload, false) }
+    }
+
+    /// Destroys the bytes, then takes the cell back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free).
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[cfg(feature = "shred")]
+    pub unsafe fn shred(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.release(payload, true) }
+    }
+
+    /// Grows or shrinks within the cell.
+    ///
+    /// # Errors
+    ///
+    /// `bad_size` beyond the cell, and as for [`free`](Self::free).
+    pub fn resize(&self, payload: NonNull<u8>, size: usize) -> Result<NonNull<[u8]>, Cond> {
+        let found = self.locate(payload)?;
+        if found.kind != Kind::Pool {
+            Err(Cond::Mismatch)
+        } else if size > self.cellsz {
+            Err(Cond::BadSize)
+        } else {
+            Ok(NonNull::slice_from_raw_parts(payload, size))
+        }
+    }
+}
+
+// SAFETY: a cell is handed out when it leaves the free list or the fresh room and comes back by
+// `free`; blocks stay where their source put them.
+unsafe impl<S: Source, H: Layer> Source for Pool<S, H> {
+    #[inline]
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.fits(layout)?;
+        let (payload, _) = self.take()?;
+        Ok(NonNull::slice_from_raw_parts(payload, self.stride - Self::HEADER))
+    }
+
+    fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.fits(layout)?;
+        let (payload, zeroed) = self.take()?;
+        if !zeroed {
+            // SAFETY: the cell was just handed out to us and `fits` says that it is this long.
+            unsafe { payload.write_bytes(0, layout.size()) };
+        }
+        Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+    }
+
+    fn grant(&self, layout: Layout) -> Result<crate::Grant, Cond> {
+        self.fits(layout)?;
+        let (payload, zeroed) = self.take()?;
+        let bytes = NonNull::slice_from_raw_parts(payload, self.stride - Self::HEADER);
+        Ok(crate::Grant { bytes, zeroed })
+    }
+
+    #[inline]
+    unsafe fn free(&self, block: NonNull<u8>, _: Layout) -> Result<(), Cond> {
+        let shred = H::HEADERS && self.header(block).is_tainted();
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(block, shred) };
+        Ok(())
+    }
+
+    unsafe fn resize(&self, block: NonNull<u8>, _: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.fits(new)?;
+        Ok(NonNull::slice_from_raw_parts(block, new.size()))
+    }
+
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, _: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(block, true) };
+        Ok(())
+    }
+
+    fn largest(&self) -> Option<usize> {
+        Some(self.stride - Self::HEADER)
+    }
+}
+
+impl<S: Source, H: Layer> Pool<S, H> {
+    /// The header of a cell that was handed out; only with [`Headers`].
+    fn header<'a>(&self, payload: NonNull<u8>) -> &'a PoolCell {
+        let cell = payload.as_ptr().wrapping_sub(size_of::<PoolCell>());
+        // SAFETY: callers have the payload of a cell that was handed out with a header in front.
+        unsafe { &*cell.cast() }
+    }
+}
+
+// SAFETY: `locate` finds the block and the cell's number in it by address, and reads the header only
+// of a cell that was handed out.
+unsafe impl<S: Source> Store for Pool<S, Headers> {
+    const KIND: Kind = Kind::Pool;
+
+    fn head(&self) -> &Head {
+        // SAFETY: `repr(C)`, and the first fields are those of a head.
+        unsafe { &*ptr::from_ref(self).cast() }
+    }
+
+    fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
+        if !self.was_handed_out(payload) {
+            return Err(Cond::BadAddress);
+        }
+        let cell = self.header(payload);
+        match cell.state() {
+            Some(State::Live) => {}
+            Some(State::Free | State::Shredded) => return Err(Cond::BadAddress),
+            _ => return Err(Cond::FailAssert),
+        }
+        let kind = Kind::from_number(cell.kind.get()).ok_or(Cond::FailAssert)?;
+        let tainted = cell.is_tainted() || self.is_tainted();
+        Ok(Found { kind, size: self.cellsz, align: self.align, tainted, destructor: false })
+    }
+
+    unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+        let found = self.locate(payload)?;
+        if found.kind != Kind::Pool {
+            return Err(Cond::Mismatch);
+        }
+        // SAFETY: a live cell of this pool, used no more.
+        unsafe { self.give_back(payload, shred || found.tainted) };
+        Ok(())
+    }
+
+    fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.locate(payload)?;
+        self.fits(layout)?;
+        self.alloc()
+    }
+
+    unsafe fn set_kind(&self, payload: NonNull<u8>, kind: Kind) {
+        self.header(payload).kind.set(kind as u8);
+    }
+
+    #[cfg(feature = "shred")]
+    fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        self.locate(payload)?;
+        self.header(payload).shred.set(1);
+        Ok(())
+    }
+}
+
+impl<S: Source, H: Layer> Drop for Pool<S, H> {
+    fn drop(&mut self) {
+        // Nobody is left to be told; what the source refuses stays mapped.
+        let _ = self.destroy();
+    }
+}
+
+impl<S: Source, H: Layer> fmt::Debug for Pool<S, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("headers", &H::HEADERS)
+            .field("cellsz", &self.cellsz)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! Walking a pool: for `inspect`, `check` and figures.
+
+use core::ptr::NonNull;
+
+use super::block::Block;
+use super::{Pool, PoolCell};
+use crate::cell::{Layer, State};
+use crate::inspect::{Inspect, Record, What};
+use crate::report::rule;
+use crate::{Broken, Kind, Source};
+
+impl<S: Source, H: Layer> Pool<S, H> {
+    /// The free cells, the next to be handed out first.
+    pub fn free_cells(&self) -> impl Iterator<Item = NonNull<u8>> + '_ {
+        let mut at = self.bottom.get();
+        core::iter::from_fn(move || {
+            let payload = self.payload_of(at)?;
+            at = Self::next_free(at);
+            Some(payload)
+        })
+    }
+
+    fn next_free(cell: *const PoolCell) -> *const PoolCell {
+        // SAFETY: a free cell begins with its link.
+        unsafe { cell.cast::<*const PoolCell>().read() }
+    }
+
+    pub(super) fn count_free(&self) -> usize {
+        self.free_cells().count()
+    }
+
+    fn home(&self, address: usize) -> Option<&Block> {
+        let holds = |(block, end): &(&Block, *mut u8)| block.first().addr() <= address && address < end.addr();
+        self.blocks().find(holds).map(|(block, _)| block)
+    }
+
+    /// Proves the pool's structure: blocks, the free list, and every header.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that does not hold, and where.
+    pub fn check(&self) -> Result<(), Broken> {
+        let mut handed = 0;
+        for (block, end) in self.blocks() {
+            let span = end.addr().wrapping_sub(block.first().addr());
+            rule(end.addr() <= block.end(self.stride).addr(), "cells lie in their block", end)?;
+            rule(span.is_multiple_of(self.stride), "cells are whole", end)?;
+            let payload = block.first().addr() + Self::HEADER;
+            rule(payload.is_multiple_of(self.align), "payloads are aligned", block.first())?;
+            handed += span / self.stride;
+        }
+        rule(handed == self.handed.get(), "handed-out cells are counted", self.block.get())?;
+        let mut free = 0;
+        let mut at = self.bottom.get();
+        while !at.is_null() {
+            free += 1;
+            rule(free <= handed, "the free list has no loop", at)?;
+            let block = self.home(at.addr());
+            let whole = block.is_some_and(|b| (at.addr() - b.first().addr()).is_multiple_of(self.stride));
+            rule(whole, "a free cell is a cell of the pool", at)?;
+            if H::HEADERS {
+                let state = Self::cell(at).and_then(PoolCell::state);
+                rule(matches!(state, Some(State::Free | State::Shredded)), "a free cell says that it is", at)?;
+            }
+            at = Self::next_free(at);
+        }
+        if H::HEADERS {
+            let mut live = 0;
+            self.each_cell(&mut |_, cell| live += usize::from(cell.state() == Some(State::Live)));
+            rule(live + free == handed, "a cell is live or free", self.block.get())?;
+        }
+        Ok(())
+    }
+
+    /// Visits the front of every cell that was handed out; only with headers.
+    fn each_cell(&self, visit: &mut dyn FnMut(usize, &PoolCell)) {
+        for (number, (block, end)) in self.blocks().enumerate() {
+            let mut at = block.first();
+            while at.addr() < end.addr() {
+                if let Some(cell) = Self::cell(at.cast()) {
+                    visit(number, cell);
+                }
+                at = at.wrapping_add(self.stride);
+            }
+        }
+    }
+}
+
+impl<S: Source, H: Layer> Inspect for Pool<S, H> {
+    fn kind(&self) -> Kind {
+        Kind::Pool
+    }
+
+    /// With headers each cell tells what it is. Bare cells do not know: a block's handed-out cells are
+    /// one run of `used`, and after all blocks the free ones are told in the order of their list.
+    fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
+        for (number, (block, end)) in self.blocks().enumerate() {
+            let piece = |at: *mut u8, to: *mut u8, what| Record {
+                block: number,
+                ..Record::new(at.addr(), to.addr() - at.addr(), what)
+            };
+            let (first, last) = (block.first(), block.base().wrapping_add(block.size()));
+            visit(&piece(block.base(), last, What::Block));
+            visit(&piece(block.base(), first, What::Header));
+            if H::HEADERS {
+                let mut at = first;
+                while at.addr() < end.addr() {
+                    if let Some(cell) = Self::cell(at.cast()) {
+                        visit(&self.record(number, cell));
+                    }
+                    at = at.wrapping_add(self.stride);
+                }
+            } else if end != first {
+                visit(&Record { kind: Kind::Pool, payload: self.cellsz, ..piece(first, end, What::Used) });
+            }
+            if end != last {
+                visit(&piece(end, last, What::Fresh));
+            }
+        }
+        if !H::HEADERS {
+            let mut at = self.bottom.get();
+            while !at.is_null() {
+                let next = Self::next_free(at);
+                let links = [next.addr(), 0, 0, 0, 0];
+                visit(&Record { links, ..Record::new(at.addr(), self.stride, What::Free) });
+                at = next;
+            }
+        }
+    }
+}
+
+impl<S: Source, H: Layer> Pool<S, H> {
+    fn record(&self, block: usize, cell: &PoolCell) -> Record {
+        let what = match cell.state() {
+            Some(State::Live) => What::Used,
+            Some(State::Shredded) => What::Shredded,
+            _ => What::Free,
+        };
+        Record {
+            block,
+            kind: Kind::from_number(cell.kind.get()).unwrap_or(Kind::Fail),
+            header: Self::HEADER,
+            payload: self.cellsz,
+            tainted: what == What::Used && cell.is_tainted(),
+            links: [cell.last.get().addr(), 0, 0, 0, 0],
+            ..Record::new(core::ptr::from_ref(cell).addr(), self.stride, what)
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Counted cells: the last reference releases.
+//!
+//! ```text
+//! ├ destructor, its context ┤├ Cell │ refs │ src ┤├ payload …      ┤
+//!   only where there is one    RefCell             ▲ what is handed out
+//! ```
+//!
+//! A counted cell is a block of a [`Store`] with a [`RefCell`] in front of the payload. `src` names that
+//! store, so that a reference is dropped without naming it.
+//!
+//! ```
+//! use core::alloc::Layout;
+//! use kmem::{Heap, Pages, refs};
+//!
+//! let heap = Heap::new_in(Pages::new());
+//! let shared = refs::alloc(&heap, Layout::new::<[u64; 6]>())?.cast::<u8>();
+//! // SAFETY: a live counted cell, whose heap is where it was.
+//! unsafe {
+//!     assert_eq!(refs::upref(shared)?, 2);
+//!     assert_eq!(refs::downref(shared)?, 1);
+//!     assert_eq!(refs::downref(shared)?, 0);
+//! }
+//! assert_eq!(heap.stats().live, 0);
+//! # Ok::<(), kmem::Cond>(())
+//! ```
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::mem::offset_of;
+use core::ptr::NonNull;
+
+use crate::cell::{Cell, Frame, Head, MIN_ALIGN, State, inside};
+use crate::inspect::{Inspect, Record, What};
+use crate::wipe::wipe_if;
+use crate::{Cond, Found, Kind, Ptr, Store};
+
+/// What runs when a cell goes: told the payload, which is still readable, and the context given with it.
+pub type Destructor = unsafe fn(payload: NonNull<u8>, context: *mut ());
+
+/// The front of a counted cell (libk's `kmref`).
+#[repr(C)]
+#[derive(Debug)]
+pub struct RefCell {
+    id: Cell,
+    refs: Var<usize>,
+    src: NonNull<Head>,
+}
+
+/// In front of the front, where there is a destructor.
+#[repr(C)]
+struct Hook {
+    run: Destructor,
+    context: *mut (),
+}
+
+const HEADER: usize = size_of::<RefCell>();
+const HOOKED: usize = HEADER + size_of::<Hook>();
+
+const _: () = {
+    assert!(HEADER == 2 * MIN_ALIGN);
+    assert!(offset_of!(RefCell, refs) == MIN_ALIGN);
+    assert!(offset_of!(RefCell, src) == MIN_ALIGN + size_of::<usize>());
+};
+
+impl RefCell {
+    /// How many references there are.
+    #[must_use]
+    pub fn refs(&self) -> usize {
+        self.refs.get()
+    }
+
+    /// The cell's header.
+    #[must_use]
+    pub fn id(&self) -> &Cell {
+        &self.id
+    }
+
+    fn has_hook(&self) -> bool {
+        self.id.state() == Some(State::Hooked)
+    }
+
+    /// The block that holds the cell, where `hooked` says whether there is a destructor.
+    fn frame(&self, hooked: bool) -> Option<Frame> {
+        let block = self.id.layout()?;
+        let offset = Frame::offset(if hooked { HOOKED } else { HEADER }, block.align());
+        (offset <= block.size()).then_some(Frame { block, offset })
+    }
+
+    fn payload_size(&self) -> Option<usize> {
+        self.frame(self.has_hook()).map(|frame| frame.block.size() - frame.offset)
+    }
+}
+
+/// The front of a counted cell.
+///
+/// # Safety
+///
+/// The address is that of a live counted cell's payload.
+#[must_use]
+pub unsafe fn header<'a>(payload: NonNull<u8>) -> &'a RefCell {
+    // SAFETY: the caller's promise: a front stands before the payload.
+    let front = unsafe { payload.sub(HEADER) };
+    // SAFETY: as above; it is only changed through shared references.
+    unsafe { front.cast::<RefCell>().as_ref() }
+}
+
+fn make<S: Store>(source: &S, layout: Layout, hook: Option<Hook>) -> Result<NonNull<u8>, Cond> {
+    let frame = Frame::new(if hook.is_some() { HOOKED } else { HEADER }, layout)?;
+    let block = source.alloc(frame.block)?.cast::<u8>();
+    // SAFETY: just allocated by us.
+    unsafe { source.set_kind(block, Kind::Ref) };
+    Ok(build(block, &frame, NonNull::from(source.head()), hook))
+}
+
+/// Writes the front of a new cell in a block of a store, and gives its payload.
+fn build(block: NonNull<u8>, frame: &Frame, src: NonNull<Head>, hook: Option<Hook>) -> NonNull<u8> {
+    let state = if hook.is_some() { State::Hooked } else { State::Live };
+    let front = RefCell { id: Cell::new(Kind::Ref, frame.block, state), refs: Var::new(1), src };
+    let place = inside(block, frame.offset - HEADER);
+    // SAFETY: the frame has room for the front right before the payload, aligned.
+    unsafe { place.cast::<RefCell>().write(front) };
+    if let Some(hook) = hook {
+        let place = inside(block, frame.offset - HOOKED);
+        // SAFETY: and for the hook before that.
+        unsafe { place.cast::<Hook>().write(hook) };
+    }
+    inside(block, frame.offset)
+}
+
+/// A counted cell in a store, with one reference, its contents undefined.
+///
+/// The store must outlive the cell and stay where it is: the cell names it by address.
+///
+/// # Errors
+///
+/// As for the store's `alloc`.
+pub fn alloc<S: Store>(source: &S, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+    let payload = make(source, layout, None)?;
+    Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+}
+
+/// The same, zeroed.
+///
+/// # Errors
+///
+/// As for the store's `alloc`.
+pub fn alloc_zeroed<S: Store>(source: &S, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+    let payload = make(source, layout, None)?;
+    // SAFETY: just allocated, and this long.
+    unsafe { payload.write_bytes(0, layout.size()) };
+    Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+}
+
+/// The same, with a destructor that runs when the last reference goes.
+///
+/// # Errors
+///
+/// As for the store's `alloc`.
+///
+/// # Safety
+///
+/// The destructor may be called once with the payload and the context, when the last reference is dropped.
+pub unsafe fn alloc_with<S: Store>(
+    source: &S,
+    layout: Layout,
+    destructor: Destructor,
+    context: *mut (),
+) -> Result<NonNull<[u8]>, Cond> {
+    let payload = make(source, layout, Some(Hook { run: destructor, context }))?;
+    Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+}
+
+/// The same as [`alloc`], as a managed pointer.
+///
+/// # Errors
+///
+/// As for the store's `alloc`.
+pub fn alloc_ptr<S: Store>(source: &S, layout: Layout) -> Result<Ptr, Cond> {
+    Ok(Ptr::new(Kind::Ref, alloc(source, layout)?, source.head()))
+}
+
+/// The same as [`alloc_zeroed`], as a managed pointer.
+///
+/// # Errors
+///
+/// As for the store's `alloc`.
+pub fn alloc_zeroed_ptr<S: Store>(source: &S, layout: Layout) -> Result<Ptr, Cond> {
+    Ok(Ptr::new(Kind::Ref, alloc_zeroed(source, layout)?, source.head()))
+}
+
+/// One more reference; says how many there are now.
+///
+/// # Errors
+///
+/// `too_many` at the largest count that is safe, `in_use` while the destructor runs.
+///
+/// # Safety
+///
+/// The address is that of a live counted cell's payload.
+#[inline]
+pub unsafe fn upref(payload: NonNull<u8>) -> Result<usize, Cond> {
+    // SAFETY: the caller's promise.
+    let front = unsafe { header(payload) };
+    let refs = front.refs.get();
+    if refs == 0 {
+        return Err(Cond::InUse);
+    }
+    // Half the range, as the standard library does: what overflows is a leak in a loop.
+    if refs > isize::MAX as usize {
+        return Err(Cond::TooMany);
+    }
+    front.refs.set(refs + 1);
+    Ok(refs + 1)
+}
+
+/// One reference fewer; says how many there are left. The last runs the destructor, shreds the bytes
+/// if the cell or its store is tainted, and gives the block back.
+///
+/// # Errors
+///
+/// `in_use` while the destructor runs. When the store refuses the block of the last reference, what it
+/// says: the destructor has run, and the same call tries again.
+///
+/// # Safety
+///
+/// The address is that of a live counted cell's payload, the caller has a reference, and the cell's
+/// store is where it was.
+#[inline]
+pub unsafe fn downref(payload: NonNull<u8>) -> Result<usize, Cond> {
+    // SAFETY: the caller's promise.
+    let front = unsafe { header(payload) };
+    let refs = front.refs.get();
+    if refs > 1 {
+        front.refs.set(refs - 1);
+        return Ok(refs - 1);
+    }
+    // SAFETY: the caller's promise, and this is the last reference.
+    unsafe { release(payload, front) }
+}
+
+/// The same as [`downref`], under the verb of the other kinds.
+///
+/// # Errors
+///
+/// As for [`downref`].
+///
+/// # Safety
+///
+/// As for [`downref`].
+pub unsafe fn free(payload: NonNull<u8>) -> Result<(), Cond> {
+    // SAFETY: the caller's promise.
+    unsafe { downref(payload) }.map(drop)
+}
+
+/// Drops one reference and marks the cell, so that its bytes are destroyed with the last one.
+///
+/// # Errors
+///
+/// As for [`downref`].
+///
+/// # Safety
+///
+/// As for [`downref`].
+#[cfg(feature = "shred")]
+pub unsafe fn shred(payload: NonNull<u8>) -> Result<(), Cond> {
+    // SAFETY: the caller's promise.
+    unsafe { header(payload) }.id.taint();
+    // SAFETY: the caller's promise.
+    unsafe { free(payload) }
+}
+
+/// Marks the cell, so that its bytes are destroyed when the last reference goes.
+///
+/// # Safety
+///
+/// The address is that of a live counted cell's payload.
+#[cfg(feature = "shred")]
+pub unsafe fn taint(payload: NonNull<u8>) {
+    // SAFETY: the caller's promise.
+    unsafe { header(payload) }.id.taint();
+}
+
+/// # Safety
+///
+/// As for [`downref`], with the last reference.
+#[cold]
+unsafe fn release(payload: NonNull<u8>, front: &RefCell) -> Result<usize, Cond> {
+    let hooked = match (front.id.state(), front.refs.get()) {
+        (Some(State::Live), 1) => false,
+        (Some(State::Hooked), _) => true,
+        (Some(State::Doomed), _) => return Err(Cond::InUse),
+        // Released but for the block, which its store refused.
+        (Some(State::Free), 0) => false,
+        _ => return Err(Cond::FailAssert),
+    };
+    // What was refused before may have had a destructor: its room shows in where the block begins.
+    let frame = front.frame(hooked).ok_or(Cond::FailAssert)?;
+    if front.refs.replace(0) == 1 && hooked {
+        front.id.set_state(State::Doomed);
+        // SAFETY: a hooked cell has its hook before the front.
+        let hook = unsafe { payload.sub(HOOKED) };
+        // SAFETY: as above.
+        let Hook { run, context } = unsafe { hook.cast::<Hook>().read() };
+        // SAFETY: whoever gave the destructor promised that it may be called so, once.
+        unsafe { run(payload, context) };
+        front.id.set_state(State::Hooked);
+    } else if !hooked {
+        front.id.set_state(State::Free);
+    }
+    let src = front.src;
+    // SAFETY: the caller's promise: the store is where it was.
+    let head = unsafe { src.as_ref() };
+    let tainted = front.id.is_tainted() || head.id().is_tainted();
+    let len = frame.block.size() - frame.offset;
+    // SAFETY: the payload's bytes, used no more.
+    unsafe { wipe_if(tainted, payload, len) };
+    let ops = head.ops().ok_or(Cond::FailAssert)?;
+    // SAFETY: the payload lies this far into the block.
+    let block = unsafe { payload.sub(frame.offset) };
+    // SAFETY: the block came from this store with this layout and is used no more.
+    unsafe { (ops.free_block)(src, block, frame.block) }?;
+    Ok(0)
+}
+
+/// What a managed pointer's counted cell is, if it is one of the store's.
+///
+/// # Safety
+///
+/// `src` is the head of a live store that is where it was.
+pub(crate) unsafe fn locate(src: NonNull<Head>, payload: NonNull<u8>) -> Result<Found, Cond> {
+    // SAFETY: the caller's promise.
+    let ops = unsafe { src.as_ref() }.ops().ok_or(Cond::Mismatch)?;
+    // SAFETY: the caller's promise.
+    let plain = unsafe { (ops.locate_behind)(src, payload, HEADER, Kind::Ref) };
+    let hooked = plain.is_err();
+    if hooked {
+        // SAFETY: the caller's promise.
+        unsafe { (ops.locate_behind)(src, payload, HOOKED, Kind::Ref) }?;
+    }
+    // SAFETY: a counted cell's block is there, at the offset of its front.
+    let front = unsafe { header(payload) };
+    match front.id.state() {
+        Some(State::Doomed | State::Free) => return Err(Cond::InUse),
+        Some(State::Hooked) if hooked => {}
+        Some(State::Live) if !hooked => {}
+        _ => return Err(Cond::BadAddress),
+    }
+    let (Some(size), Some(layout)) = (front.payload_size(), front.id.layout()) else {
+        return Err(Cond::FailAssert);
+    };
+    let tainted = front.id.is_tainted();
+    Ok(Found { kind: Kind::Ref, size, align: layout.align(), tainted, destructor: hooked })
+}
+
+/// A cell beside a counted one, in the same store.
+///
+/// # Safety
+///
+/// The address is that of a live counted cell's payload, whose store is where it was.
+pub(crate) unsafe fn sibling(payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+    // SAFETY: the caller's promise.
+    let src = unsafe { header(payload) }.src;
+    // SAFETY: the caller's promise.
+    let ops = unsafe { src.as_ref() }.ops().ok_or(Cond::FailAssert)?;
+    let frame = Frame::new(HEADER, layout)?;
+    // SAFETY: the caller's promise.
+    let block = unsafe { (ops.alloc)(src, frame.block) }?.cast::<u8>();
+    // SAFETY: just allocated by us.
+    unsafe { (ops.set_kind)(src, block, Kind::Ref) };
+    Ok(NonNull::slice_from_raw_parts(build(block, &frame, src, None), layout.size()))
+}
+
+impl Inspect for RefCell {
+    fn kind(&self) -> Kind {
+        Kind::Ref
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
+        let at = NonNull::from(self).addr().get();
+        let payload = self.payload_size().unwrap_or(0);
+        visit(&Record {
+            kind: Kind::Ref,
+            header: HEADER,
+            payload,
+            tainted: self.id.is_tainted(),
+            refs: self.refs.get(),
+            links: [self.src.addr().get(), 0, 0, 0, 0],
+            ..Record::new(at, HEADER + payload, What::Used)
+        });
+    }
+}

@@ -1,0 +1,181 @@
+//! The seam between all layers: something that memory can be taken from.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::Cond;
+#[cfg(feature = "shred")]
+use crate::wipe::wipe;
+
+/// Memory that a store got for itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant {
+    /// The bytes, at least as many as were asked for; all of them may be used.
+    pub bytes: NonNull<[u8]>,
+    /// Whether every byte is known to be zero.
+    pub zeroed: bool,
+}
+
+/// What a store takes its memory from: pages, bytes that the caller owns, or another store.
+///
+/// Every store is one too, so they stack: `Pool<Lin<Fixed>>` is a pool whose blocks lie in a linear
+/// region in a stack array. `&S` is a source where `S` is, so that several stores can share one.
+///
+/// A block *fits* a layout that has the alignment it was allocated with and a size between the one
+/// asked for and the length returned. Size 0 is granted an address of its own, which is released like
+/// any other. Nothing here panics.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use core::mem::MaybeUninit;
+/// use kmem::{Cond, Fixed, Source};
+///
+/// let mut bytes = [MaybeUninit::uninit(); 256];
+/// let source = Fixed::new(&mut bytes);
+/// let layout = Layout::new::<[u64; 4]>();
+/// let block = source.alloc(layout)?;
+/// assert_eq!(source.alloc(Layout::new::<[u64; 100]>()), Err(Cond::NoRoom));
+/// // SAFETY: the block came from this source with this layout and is used no more.
+/// unsafe { source.free(block.cast(), layout)? };
+/// # Ok::<(), Cond>(())
+/// ```
+///
+/// # Safety
+///
+/// Blocks that are handed out do not overlap, are valid for reads and writes, and stay where they are
+/// until they are freed or the source is dropped; moving the source does not move them. (The idea is
+/// that of the standard library's `Allocator`.)
+pub unsafe trait Source {
+    /// Memory for the layout, its contents undefined.
+    ///
+    /// # Errors
+    ///
+    /// `no_room` when there is none, `bad_size` when a block of that size or alignment is not to be
+    /// had from this source at all, or what the source's own source says.
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond>;
+
+    /// The same, zeroed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let grant = self.grant(layout)?;
+        if !grant.zeroed {
+            // SAFETY: a block of at least this size was just handed out to us.
+            unsafe { grant.bytes.cast::<u8>().write_bytes(0, layout.size()) };
+        }
+        Ok(grant.bytes)
+    }
+
+    /// Memory for a store's own use, with word of whether it is zero already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
+        Ok(Grant { bytes: self.alloc(layout)?, zeroed: false })
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to take pages back: the block is then still the caller's.
+    ///
+    /// # Safety
+    ///
+    /// The block is live, came from this source, fits the layout, and nothing uses it any more.
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond>;
+
+    /// Makes a block longer or shorter, in place where it can, else by moving it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc); the block is then as it was.
+    ///
+    /// # Safety
+    ///
+    /// The block is live, came from this source and fits `old`. On success the old block is gone. The
+    /// alignment of `new` is that of `old`.
+    unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let moved = self.alloc(new)?;
+        // SAFETY: both blocks are live, distinct, and at least this long.
+        unsafe { block.copy_to_nonoverlapping(moved.cast(), old.size().min(new.size())) };
+        // SAFETY: the caller's promise; the bytes are in the new block.
+        match unsafe { self.free(block, old) } {
+            Ok(()) => Ok(moved),
+            Err(cond) => {
+                // SAFETY: `moved` is ours and unused. If it is refused too, it is held until the source goes.
+                let _ = unsafe { self.free(moved.cast(), new) };
+                Err(cond)
+            }
+        }
+    }
+
+    /// Destroys the bytes, then takes the block back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free); the bytes are destroyed all the same.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the block is live and nothing else uses it.
+        unsafe { wipe(block, layout.size()) };
+        // SAFETY: the caller's promise, passed on.
+        unsafe { self.free(block, layout) }
+    }
+
+    /// The largest block that can be had now at the most; `None` where nothing is known to bound it.
+    ///
+    /// Stores ask before they take a first or next block, so that they can live in small sources.
+    fn largest(&self) -> Option<usize> {
+        None
+    }
+}
+
+// SAFETY: the blocks are those of the source behind the reference.
+unsafe impl<S: Source + ?Sized> Source for &S {
+    #[inline]
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        (**self).alloc(layout)
+    }
+
+    #[inline]
+    fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        (**self).alloc_zeroed(layout)
+    }
+
+    #[inline]
+    fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
+        (**self).grant(layout)
+    }
+
+    #[inline]
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { (**self).free(block, layout) }
+    }
+
+    #[inline]
+    unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { (**self).resize(block, old, new) }
+    }
+
+    #[inline]
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { (**self).shred(block, layout) }
+    }
+
+    #[inline]
+    fn largest(&self) -> Option<usize> {
+        (**self).largest()
+    }
+}

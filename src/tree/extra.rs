@@ -1,0 +1,210 @@
+//! What few nodes have: destructors and a guard.
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::ptr::{self, NonNull};
+
+use super::Tree;
+use super::node::{N, Node};
+use crate::{Cond, Source};
+
+/// Runs when a node goes: told the payload, which is still readable, and the context given with it.
+pub type Destructor = unsafe fn(payload: NonNull<u8>, context: *mut ());
+
+/// Says whether a node must not go: `true` refuses. It has no effect of its own.
+pub type Guard = unsafe fn(payload: NonNull<u8>, context: *mut ()) -> bool;
+
+/// A node's own, or the one that stands in the root for all that have none.
+pub(super) struct Extra {
+    root: *const Node,
+    /// Whose it is; the root for the common one.
+    owner: Var<*const Node>,
+    hooks: Var<*const Hook>,
+    guard: Var<Option<(Guard, *mut ())>>,
+}
+
+/// A destructor on a node's list, the newest first.
+struct Hook {
+    run: Destructor,
+    context: *mut (),
+    next: Var<*const Hook>,
+}
+
+impl Extra {
+    /// The one that stands in the root.
+    pub(super) const fn base(root: N) -> Self {
+        Self {
+            root: root.as_ptr(),
+            owner: Var::new(root.as_ptr()),
+            hooks: Var::new(ptr::null()),
+            guard: Var::new(None),
+        }
+    }
+
+    fn own(root: *const Node, owner: N) -> Self {
+        Self { root, ..Self::base(owner) }
+    }
+
+    /// Notes that the owner is somewhere else now.
+    pub(super) fn moved(&self, old: Option<N>, new: N) {
+        if N::of(self.owner.get()) == old {
+            self.owner.set(new.as_ptr());
+        }
+    }
+}
+
+impl N {
+    /// The root of the tree that the node is of.
+    #[inline]
+    pub(super) fn root(self) -> Option<Self> {
+        self.extra().and_then(|extra| Self::of(extra.root))
+    }
+
+    /// The common extra, asked of the root.
+    #[inline]
+    pub(super) fn base(self) -> *const Extra {
+        self.payload().cast::<Extra>().as_ptr()
+    }
+
+    fn own_extra<'a>(self) -> Option<&'a Extra> {
+        self.extra().filter(|extra| Self::of(extra.owner.get()) == Some(self))
+    }
+
+    pub(super) fn has_destructor(self) -> bool {
+        self.own_extra().is_some_and(|extra| !extra.hooks.get().is_null())
+    }
+
+    /// Whether the node's guard refuses.
+    pub(super) fn refuses(self) -> bool {
+        let guard = self.own_extra().and_then(|extra| extra.guard.get());
+        // SAFETY: whoever set the guard promised that it may be asked so while the node is live.
+        guard.is_some_and(|(guard, context)| unsafe { guard(self.payload(), context) })
+    }
+}
+
+impl<S: Source> Tree<S> {
+    /// Has a destructor run when the node goes; of several, the newest runs first.
+    ///
+    /// # Errors
+    ///
+    /// What the source says; `in_use` if the node is being released.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live node of this tree. The destructor may be called once with it and
+    /// the context; it may act on the tree, but not on the subtree that is being released.
+    pub unsafe fn on_release(&self, node: NonNull<u8>, run: Destructor, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        let hook = self.source.alloc(Layout::new::<Hook>())?.cast::<Hook>();
+        let extra = match self.make_extra(node) {
+            Ok(extra) => extra,
+            Err(cond) => {
+                // SAFETY: just allocated, unused.
+                let _ = unsafe { self.source.free(hook.cast(), Layout::new::<Hook>()) };
+                return Err(cond);
+            }
+        };
+        // SAFETY: just allocated for it.
+        unsafe { hook.write(Hook { run, context, next: Var::new(extra.hooks.get()) }) };
+        extra.hooks.set(hook.as_ptr());
+        Ok(())
+    }
+
+    /// Takes a destructor off that [`on_release`](Self::on_release) put on with the same context.
+    ///
+    /// # Errors
+    ///
+    /// `bad_address` if there is none such; `in_use` if the node is being released.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live node of this tree.
+    pub unsafe fn off_release(&self, node: NonNull<u8>, run: Destructor, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        let mut link = &node.own_extra().ok_or(Cond::BadAddress)?.hooks;
+        loop {
+            // SAFETY: null or a hook on this node's list.
+            let hook = unsafe { link.get().as_ref() }.ok_or(Cond::BadAddress)?;
+            if ptr::fn_addr_eq(hook.run, run) && hook.context == context {
+                link.set(hook.next.get());
+                self.free_part(NonNull::from(hook));
+                return Ok(());
+            }
+            link = &hook.next;
+        }
+    }
+
+    /// Sets the node's guard, or takes it off: asked before a release of a subtree that holds the node.
+    ///
+    /// # Errors
+    ///
+    /// What the source says; `in_use` if the node is being released.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live node of this tree. The guard may be called with it and the
+    /// context as long as it is set; it must not act on the tree.
+    pub unsafe fn set_guard(&self, node: NonNull<u8>, guard: Option<(Guard, *mut ())>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        match guard {
+            None => node.own_extra().iter().for_each(|extra| extra.guard.set(None)),
+            Some(_) => self.make_extra(node)?.guard.set(guard),
+        }
+        Ok(())
+    }
+
+    /// The node's own extra, made if it has none.
+    fn make_extra<'a>(&self, node: N) -> Result<&'a Extra, Cond> {
+        let common = node.extra().ok_or(Cond::FailAssert)?;
+        if let Some(own) = node.own_extra() {
+            if node.parent().is_none() && self.hooked.get() == 0 {
+                // The root's stands in it already; it counts from its first use on.
+                self.hooked.set(1);
+            }
+            return Ok(own);
+        }
+        let place = self.source.alloc(Layout::new::<Extra>())?.cast::<Extra>();
+        // SAFETY: just allocated for it.
+        unsafe { place.write(Extra::own(common.root, node)) };
+        node.set_extra(place.as_ptr());
+        self.hooked.set(self.hooked.get() + 1);
+        // SAFETY: just written, and there as long as the node.
+        Ok(unsafe { place.as_ref() })
+    }
+
+    /// Runs the next destructor of a node; says whether there was one.
+    pub(super) fn run_hook(&self, node: N) -> bool {
+        let Some(extra) = node.own_extra() else { return false };
+        // SAFETY: null or a hook on this node's list.
+        let Some(hook) = (unsafe { extra.hooks.get().as_ref() }) else { return false };
+        let (run, context) = (hook.run, hook.context);
+        extra.hooks.set(hook.next.get());
+        self.free_part(NonNull::from(hook));
+        // SAFETY: whoever gave the destructor promised that it may be called so, once: it is off the list.
+        unsafe { run(node.payload(), context) };
+        true
+    }
+
+    /// Gives a node's own extra back.
+    pub(super) fn drop_extra(&self, node: N) {
+        let Some(extra) = node.own_extra() else { return };
+        while let Some(hook) = NonNull::new(extra.hooks.get().cast_mut()) {
+            // SAFETY: a hook on this node's list.
+            extra.hooks.set(unsafe { hook.as_ref() }.next.get());
+            self.free_part(hook);
+        }
+        if node.parent().is_some() || Some(node) != N::of(extra.root) {
+            self.hooked.set(self.hooked.get() - 1);
+            self.free_part(NonNull::from(extra));
+        }
+    }
+
+    fn free_part<T>(&self, part: NonNull<T>) {
+        // SAFETY: a hook or an extra was allocated from the source with the layout of its type, and
+        // nothing links to it any more. A source that refuses so little keeps it until it goes itself.
+        let _ = unsafe { self.source.free(part.cast(), Layout::new::<T>()) };
+    }
+}

@@ -1,0 +1,566 @@
+//! Trees: every cell is owned by a parent and goes with it.
+//!
+//! ```text
+//!        what you think of                    what is stored
+//!
+//!              root                root ─child─► a ──────lastchild──► b
+//!             ╱    ╲                             │ ◄─prev── next ──►  │
+//!            a      b                          child              child = null
+//!           ╱ ╲                                  ▼
+//!          c   d                                 c ◄─prev── next ──► d     each with a link to its parent
+//! ```
+//!
+//! A node is a block of the tree's source: a [`Node`] and behind it the payload that is handed out.
+//! Whatever walks does so by these links, so no depth or width needs more than constant stack.
+//!
+//! What few nodes have (destructors, a guard) is in an `Extra` of their own; all others point to the
+//! one that stands in the root. Every `Extra` names the root, so a node tells which tree it is of.
+//!
+//! Invariants: a node's first child has no `prev`, its last no `next`; each child names its parent;
+//! only nodes in a subtree that is being released are doomed.
+
+mod extra;
+mod node;
+mod release;
+mod walk;
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::fmt;
+use core::mem::{MaybeUninit, offset_of};
+use core::ptr::{self, NonNull};
+
+use crate::cell::{Cell, Frame, Head, State, inside};
+use crate::store::Ops;
+use crate::wipe::wipe_if;
+use crate::{Cond, Fixed, Found, Heap, Kind, Ptr, Source, Stats, Store};
+
+use extra::Extra;
+pub use extra::{Destructor, Guard};
+pub use node::Node;
+use node::{HEADER, N};
+
+/// A tree of cells (libk's `kmnode`s; the idea is talloc's): each is released with its parent.
+///
+/// For what belongs to something: a document's parts, a request's allocations, an object's fields.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, Tree};
+///
+/// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+/// let root = tree.root()?;
+/// // SAFETY: each parent is a live node of the tree; what is freed is used no more.
+/// unsafe {
+///     let request = tree.alloc(root, Layout::new::<[u8; 64]>())?.cast();
+///     let name = tree.alloc(request, Layout::new::<[u8; 16]>())?.cast();
+///     tree.move_to(name, root)?;
+///     tree.free(request)?;
+/// }
+/// assert_eq!(tree.stats().live, 2);       // the root and the name
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// This is the raw face: nodes are addresses of payloads. A tree made by [`managed_in`](Self::managed_in)
+/// also gives managed pointers, whose addresses are verified.
+#[repr(C)]
+pub struct Tree<S: Source> {
+    id: Cell,
+    root: Var<*const Node>,
+    live: Var<usize>,
+    bytes: Var<usize>,
+    ops: Option<&'static Ops>,
+    peak: Var<usize>,
+    /// Nodes that have destructors or a guard.
+    hooked: Var<usize>,
+    /// Blocks that the source refused to take back, linked by `next`.
+    refused: Var<*const Node>,
+    /// Tells the source that a block is a node; only a managed tree's source wants to know.
+    tag: Option<unsafe fn(&S, NonNull<u8>)>,
+    source: S,
+}
+
+const _: () = assert!(offset_of!(Tree<Fixed<'_>>, ops) == Head::OPS);
+
+// SAFETY: the nodes belong to this value, and cells borrow it or are raw.
+unsafe impl<S: Source + Send> Send for Tree<S> {}
+
+impl<'a> Tree<Heap<Fixed<'a>>> {
+    /// A managed tree in the caller's bytes; full, it says `no_room`.
+    pub const fn fixed(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
+        Self::managed_in(Heap::fixed(bytes))
+    }
+}
+
+impl<S: Store> Tree<S> {
+    /// A tree whose nodes can be managed pointers; its source must know its cells.
+    pub const fn managed_in(source: S) -> Self {
+        /// # Safety
+        ///
+        /// As for [`Store::set_kind`].
+        unsafe fn tag<S: Store>(source: &S, block: NonNull<u8>) {
+            // SAFETY: the caller's promise.
+            unsafe { source.set_kind(block, Kind::Tree) };
+        }
+        Self::build(source, Some(Ops::of::<Self>()), Some(tag::<S>))
+    }
+
+    /// A node as a managed pointer: the last child of `parent`, its contents undefined.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc), and `bad_address` where `parent` is no live node of this tree.
+    pub fn alloc_ptr(&self, parent: NonNull<u8>, layout: Layout) -> Result<Ptr, Cond> {
+        self.locate(parent)?;
+        // SAFETY: a live node of this tree, as was just seen.
+        Ok(Ptr::of(self, unsafe { self.alloc(parent, layout) }?))
+    }
+
+    /// The same, zeroed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc_ptr`](Self::alloc_ptr).
+    pub fn alloc_zeroed_ptr(&self, parent: NonNull<u8>, layout: Layout) -> Result<Ptr, Cond> {
+        self.locate(parent)?;
+        // SAFETY: a live node of this tree, as was just seen.
+        Ok(Ptr::of(self, unsafe { self.alloc_zeroed(parent, layout) }?))
+    }
+}
+
+impl<S: Source> Tree<S> {
+    /// A tree whose nodes come from a source, one block each; the root is taken with the first use.
+    pub const fn new_in(source: S) -> Self {
+        Self::build(source, None, None)
+    }
+
+    const fn build(source: S, ops: Option<&'static Ops>, tag: Option<unsafe fn(&S, NonNull<u8>)>) -> Self {
+        Self {
+            id: Cell::new(Kind::Tree, Layout::new::<Head>(), State::Live),
+            root: Var::new(ptr::null()),
+            live: Var::new(0),
+            bytes: Var::new(0),
+            ops,
+            peak: Var::new(0),
+            hooked: Var::new(0),
+            refused: Var::new(ptr::null()),
+            tag,
+            source,
+        }
+    }
+
+    /// What the tree takes its nodes from.
+    pub const fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// The root: what all nodes are under. It holds nothing of yours.
+    ///
+    /// # Errors
+    ///
+    /// What the source says, the first time.
+    pub fn root(&self) -> Result<NonNull<u8>, Cond> {
+        if let Some(root) = N::of(self.root.get()) {
+            return Ok(root.payload());
+        }
+        let layout = Layout::new::<Extra>();
+        let root = self.make(layout, ptr::null())?;
+        let base = root.payload().cast::<Extra>();
+        // SAFETY: the root's payload was just allocated for it.
+        unsafe { base.write(Extra::base(root)) };
+        root.set_extra(base.as_ptr());
+        self.root.set(root.as_ptr());
+        Ok(root.payload())
+    }
+
+    /// A node that is nobody's child yet.
+    fn make(&self, layout: Layout, extra: *const Extra) -> Result<N, Cond> {
+        let frame = Frame::new(HEADER, layout)?;
+        let block = self.source.alloc(frame.block)?.cast::<u8>();
+        if let Some(tag) = self.tag {
+            // SAFETY: just allocated by us.
+            unsafe { tag(&self.source, block) };
+        }
+        let place = inside(block, frame.offset - HEADER).cast::<Node>();
+        // SAFETY: the frame has room for the header right before the payload, aligned.
+        unsafe { place.write(Node::new(frame.block, extra)) };
+        self.live.set(self.live.get() + 1);
+        self.count(frame.block.size(), 0);
+        // SAFETY: just written, and live until it is released.
+        Ok(unsafe { N::new(place) })
+    }
+
+    /// Notes that bytes came to life and others went.
+    fn count(&self, more: usize, less: usize) {
+        let now = self.bytes.get() + more - less;
+        self.bytes.set(now);
+        self.peak.set(self.peak.get().max(now));
+    }
+
+    /// The node of a payload, if it is live and not doomed.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a node of this tree which has not been given back to the source.
+    unsafe fn node(&self, payload: NonNull<u8>) -> Result<N, Cond> {
+        // SAFETY: the caller's promise: a header stands before the payload.
+        let header = unsafe { payload.sub(HEADER) };
+        // SAFETY: as above.
+        let node = unsafe { N::new(header.cast()) };
+        match node.state() {
+            Some(State::Live) => Ok(node),
+            Some(State::Doomed) => Err(Cond::InUse),
+            _ => Err(Cond::FailAssert),
+        }
+    }
+
+    /// A node: the last child of `parent`, its contents undefined.
+    ///
+    /// # Errors
+    ///
+    /// What the source says; `bad_size` for a size over what an object can have; `in_use` under a
+    /// parent that is being released.
+    ///
+    /// # Safety
+    ///
+    /// `parent` is a live node of this tree, or its root.
+    pub unsafe fn alloc(&self, parent: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise.
+        let parent = unsafe { self.node(parent) }?;
+        let root = N::of(self.root.get()).ok_or(Cond::FailAssert)?;
+        let node = self.make(layout, root.base())?;
+        node.link_last(parent);
+        Ok(NonNull::slice_from_raw_parts(node.payload(), layout.size()))
+    }
+
+    /// The same, zeroed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    ///
+    /// # Safety
+    ///
+    /// As for [`alloc`](Self::alloc).
+    pub unsafe fn alloc_zeroed(&self, parent: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { self.alloc(parent, layout) }?;
+        // SAFETY: just allocated, and this long.
+        unsafe { bytes.cast::<u8>().write_bytes(0, layout.size()) };
+        Ok(bytes)
+    }
+
+    /// Releases a node and its whole subtree.
+    ///
+    /// First all guards of the subtree are asked; if one refuses, nothing is released. Then all
+    /// destructors run, each once, parent before children, siblings first to last; all payloads of the
+    /// subtree stay readable until the last has run. A destructor may free, move or allocate nodes
+    /// outside the subtree. Then the memory goes.
+    ///
+    /// A block that the source refuses to take back is kept and offered again later.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if a guard refuses, or the node is being released already.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live node of this tree, and nothing but its destructors uses the
+    /// subtree any more.
+    pub unsafe fn free(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        self.release_subtree(node, false)
+    }
+
+    /// Destroys all payloads of the subtree, then releases it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free).
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[cfg(feature = "shred")]
+    pub unsafe fn shred(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        self.release_subtree(node, true)
+    }
+
+    /// Releases a node's children, and keeps the node.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if a guard of any of them refuses: nothing is released then.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free), of the children.
+    pub unsafe fn free_children(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        if self.refuses(node, false) {
+            return Err(Cond::InUse);
+        }
+        while let Some(child) = node.child() {
+            self.release_unasked(child, false);
+        }
+        Ok(())
+    }
+
+    /// Moves a node, with its subtree, to be the last child of another parent (talloc's *steal*).
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if the new parent is the node or below it, or either is being released;
+    /// `bad_address` if they are of different trees. Nothing is moved then.
+    ///
+    /// # Safety
+    ///
+    /// Both are live nodes of this tree.
+    pub unsafe fn move_to(&self, node: NonNull<u8>, parent: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        // SAFETY: the caller's promise.
+        let parent = unsafe { self.node(parent) }?;
+        if node.root() != parent.root() {
+            return Err(Cond::BadAddress);
+        }
+        let mut above = Some(parent);
+        while let Some(this) = above {
+            if this == node {
+                return Err(Cond::InUse);
+            }
+            above = this.parent();
+        }
+        node.unlink();
+        node.link_last(parent);
+        Ok(())
+    }
+
+    /// Grows or shrinks a node, in place where the source can. The alignment stays.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc); `in_use` for the root. The node is then as it was.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live node of this tree. If the address returned is another, the old
+    /// one is gone.
+    pub unsafe fn resize(&self, node: NonNull<u8>, size: usize) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        if node.parent().is_none() {
+            return Err(Cond::InUse);
+        }
+        let old = node.block().ok_or(Cond::FailAssert)?;
+        let payload = Layout::from_size_align(size, old.layout.align()).map_err(|_| Cond::BadSize)?;
+        let new = Frame::new(HEADER, payload)?;
+        let tainted = node.is_tainted() || self.id.is_tainted();
+        let kept = node.payload_size().min(size);
+        let start = if tainted && new.block.size() > old.layout.size() {
+            let moved = self.source.alloc(new.block)?.cast::<u8>();
+            // SAFETY: both blocks are live and distinct; this many bytes are in each.
+            unsafe { old.start.copy_to_nonoverlapping(moved, new.offset + kept) };
+            // SAFETY: the old payload's bytes, which are in the new block now.
+            unsafe { wipe_if(true, node.payload(), node.payload_size()) };
+            // SAFETY: the old block is used no more.
+            if let Err(cond) = unsafe { self.source.free(old.start, old.layout) } {
+                // SAFETY: the wiped bytes come back from the copy, which then goes.
+                unsafe { moved.copy_to_nonoverlapping(old.start, new.offset + kept) };
+                // SAFETY: the new payload's bytes, which nobody knows of.
+                unsafe { wipe_if(true, inside(moved, new.offset), kept) };
+                // SAFETY: the new block is ours and unused.
+                let _ = unsafe { self.source.free(moved, new.block) };
+                return Err(cond);
+            }
+            moved
+        } else {
+            if size < node.payload_size() {
+                let tail = inside(node.payload(), size);
+                // SAFETY: what shrinking leaves over is the node's own, used no more.
+                unsafe { wipe_if(tainted, tail, node.payload_size() - size) };
+            }
+            // SAFETY: the block is live and fits its layout; the alignment is the same.
+            unsafe { self.source.resize(old.start, old.layout, new.block) }?.cast()
+        };
+        if start != old.start
+            && let Some(tag) = self.tag
+        {
+            // SAFETY: just allocated by us.
+            unsafe { tag(&self.source, start) };
+        }
+        self.count(new.block.size(), old.layout.size());
+        // SAFETY: the header was moved with the block.
+        let node = unsafe { N::new(inside(start, new.offset - HEADER).cast()) };
+        node.set_size(new.block.size());
+        if start != old.start {
+            node.tell_neighbours(N::of(old.header.as_ptr()));
+        }
+        Ok(NonNull::slice_from_raw_parts(node.payload(), size))
+    }
+
+    /// Taints the whole tree: whatever is released is wiped first.
+    #[cfg(feature = "shred")]
+    pub fn taint(&self) {
+        self.id.taint();
+    }
+
+    /// Marks one node, so that its bytes are destroyed however it goes.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if it is being released.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live node of this tree.
+    #[cfg(feature = "shred")]
+    pub unsafe fn taint_node(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.node(node) }?.taint();
+        Ok(())
+    }
+
+    /// The header of a live node: its links are there to be read.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a node of this tree, and stays so while the header is looked at.
+    pub unsafe fn header<'a>(&self, node: NonNull<u8>) -> &'a Node {
+        // SAFETY: the caller's promise: a header stands before the payload.
+        let header = unsafe { node.sub(HEADER) };
+        // SAFETY: as above; nodes are only changed through shared references.
+        unsafe { header.cast::<Node>().as_ref() }
+    }
+
+    /// Releases everything, the root too. The tree can be used again.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if a guard refuses: nothing is released. What the source says when it refuses a
+    /// block: that one is kept, and destroying again tries again.
+    pub fn destroy(&mut self) -> Result<(), Cond> {
+        if let Some(root) = N::of(self.root.get()) {
+            self.release_subtree(root, false)?;
+        }
+        self.offer_refused()
+    }
+
+    /// Figures, kept as nodes come and go. The root counts.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (live, bytes, peak) = (self.live.get(), self.bytes.get(), self.peak.get());
+        Stats { live, bytes, peak, held: bytes + self.refused_bytes() }
+    }
+}
+
+// SAFETY: nodes are blocks of the source that the tree got for itself, and stay where they are.
+unsafe impl<S: Source> Source for Tree<S> {
+    /// A child of the root.
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let root = self.root()?;
+        // SAFETY: the root is live.
+        unsafe { self.alloc(root, layout) }
+    }
+
+    unsafe fn free(&self, block: NonNull<u8>, _: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.free(block) }
+    }
+
+    unsafe fn resize(&self, block: NonNull<u8>, _: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(block, new.size()) }
+    }
+
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, _: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.shred(block) }
+    }
+
+    fn largest(&self) -> Option<usize> {
+        self.source.largest().map(|largest| largest.saturating_sub(HEADER))
+    }
+}
+
+// SAFETY: `locate` asks the source whether a live block that is a node lies there, then reads its header.
+unsafe impl<S: Store> Store for Tree<S> {
+    const KIND: Kind = Kind::Tree;
+
+    fn head(&self) -> &Head {
+        // SAFETY: `repr(C)`, and the first fields are those of a head.
+        unsafe { &*ptr::from_ref(self).cast() }
+    }
+
+    fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
+        self.source.locate_behind(payload, HEADER, Kind::Tree)?;
+        // SAFETY: a node's block is there, and the header stands before the payload.
+        let node = unsafe { self.node(payload) }?;
+        let root = N::of(self.root.get());
+        if root.is_none() || node.root() != root {
+            return Err(Cond::BadAddress);
+        }
+        let block = node.block().ok_or(Cond::FailAssert)?;
+        Ok(Found {
+            kind: node.kind().ok_or(Cond::FailAssert)?,
+            size: node.payload_size(),
+            align: block.layout.align(),
+            tainted: node.is_tainted() || self.id.is_tainted(),
+            destructor: node.has_destructor(),
+        })
+    }
+
+    unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+        let found = self.locate(payload)?;
+        if found.kind != Kind::Tree {
+            return Err(Cond::Mismatch);
+        }
+        // SAFETY: a live node of this tree.
+        let node = unsafe { self.node(payload) }?;
+        self.release_subtree(node, shred)
+    }
+
+    fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.locate(payload)?;
+        // SAFETY: a live node of this tree.
+        let parent = unsafe { self.node(payload) }?.parent().ok_or(Cond::InUse)?;
+        // SAFETY: so is its parent.
+        unsafe { self.alloc(parent.payload(), layout) }
+    }
+
+    unsafe fn set_kind(&self, payload: NonNull<u8>, kind: Kind) {
+        // SAFETY: the caller's promise.
+        if let Ok(node) = unsafe { self.node(payload) } {
+            node.set_kind(kind);
+        }
+    }
+
+    #[cfg(feature = "shred")]
+    fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        self.locate(payload)?;
+        // SAFETY: a live node of this tree.
+        unsafe { self.taint_node(payload) }
+    }
+}
+
+impl<S: Source> Drop for Tree<S> {
+    fn drop(&mut self) {
+        // A guard cannot hold what is going: destructors run, and memory that is refused stays with
+        // the source.
+        if let Some(root) = N::of(self.root.get()) {
+            self.release_unasked(root, false);
+        }
+        let _ = self.offer_refused();
+    }
+}
+
+impl<S: Source> fmt::Debug for Tree<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tree").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

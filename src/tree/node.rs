@@ -1,0 +1,295 @@
+//! The header of a node, and its links.
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::mem::offset_of;
+use core::ptr::{self, NonNull};
+
+use super::extra::Extra;
+use crate::Kind;
+use crate::cell::{Cell, Frame, MIN_ALIGN, State};
+
+/// The front of a node (libk's `kmnode`); behind it lies the payload.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Node {
+    id: Cell,
+    parent: Var<*const Node>,
+    child: Var<*const Node>,
+    lastchild: Var<*const Node>,
+    prev: Var<*const Node>,
+    next: Var<*const Node>,
+    extra: Var<*const Extra>,
+}
+
+/// In front of each payload.
+pub(super) const HEADER: usize = size_of::<Node>();
+
+const _: () = {
+    const WORD: usize = size_of::<usize>();
+    assert!(HEADER == 4 * MIN_ALIGN);
+    assert!(offset_of!(Node, parent) == 2 * WORD);
+    assert!(offset_of!(Node, child) == 3 * WORD);
+    assert!(offset_of!(Node, lastchild) == 4 * WORD);
+    assert!(offset_of!(Node, prev) == 5 * WORD);
+    assert!(offset_of!(Node, next) == 6 * WORD);
+};
+
+impl Node {
+    pub(super) const fn new(block: Layout, extra: *const Extra) -> Self {
+        Self {
+            id: Cell::new(Kind::Tree, block, State::Live),
+            parent: Var::new(ptr::null()),
+            child: Var::new(ptr::null()),
+            lastchild: Var::new(ptr::null()),
+            prev: Var::new(ptr::null()),
+            next: Var::new(ptr::null()),
+            extra: Var::new(extra),
+        }
+    }
+
+    /// The node's own header.
+    #[must_use]
+    pub fn id(&self) -> &Cell {
+        &self.id
+    }
+
+    fn payload_of(link: &Var<*const Self>) -> Option<NonNull<u8>> {
+        N::of(link.get()).map(N::payload)
+    }
+
+    /// The parent's payload; `None` for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<NonNull<u8>> {
+        Self::payload_of(&self.parent)
+    }
+
+    /// The first child's payload.
+    #[must_use]
+    pub fn child(&self) -> Option<NonNull<u8>> {
+        Self::payload_of(&self.child)
+    }
+
+    /// The last child's payload.
+    #[must_use]
+    pub fn lastchild(&self) -> Option<NonNull<u8>> {
+        Self::payload_of(&self.lastchild)
+    }
+
+    /// The previous sibling's payload.
+    #[must_use]
+    pub fn prev(&self) -> Option<NonNull<u8>> {
+        Self::payload_of(&self.prev)
+    }
+
+    /// The next sibling's payload.
+    #[must_use]
+    pub fn next(&self) -> Option<NonNull<u8>> {
+        Self::payload_of(&self.next)
+    }
+}
+
+/// A node that has not been given back.
+///
+/// All of this module's unsafety is in making one; what follows links yields more of them, since a
+/// live node's links lead to live nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct N(NonNull<Node>);
+
+/// The block that a node lies in.
+pub(super) struct Block {
+    pub(super) start: NonNull<u8>,
+    pub(super) layout: Layout,
+    pub(super) header: NonNull<Node>,
+}
+
+impl N {
+    /// # Safety
+    ///
+    /// A node's header is there, and stays until the node is given back, when no copy of this is used any more.
+    pub(super) const unsafe fn new(header: NonNull<Node>) -> Self {
+        Self(header)
+    }
+
+    /// What a link leads to.
+    #[inline]
+    pub(super) fn of(link: *const Node) -> Option<Self> {
+        NonNull::new(link.cast_mut()).map(Self)
+    }
+
+    #[inline]
+    fn get<'a>(self) -> &'a Node {
+        // SAFETY: an `N` is only made of a node that is there; it is only changed by shared references.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(super) const fn as_ptr(self) -> *const Node {
+        self.0.as_ptr().cast_const()
+    }
+
+    #[inline]
+    pub(super) fn payload(self) -> NonNull<u8> {
+        crate::cell::inside(self.0.cast(), HEADER)
+    }
+
+    pub(super) fn block(self) -> Option<Block> {
+        let layout = self.get().id.layout()?;
+        let gap = Frame::offset(HEADER, layout.align()) - HEADER;
+        let start = NonNull::new(self.0.as_ptr().cast::<u8>().wrapping_sub(gap))?;
+        Some(Block { start, layout, header: self.0 })
+    }
+
+    pub(super) fn payload_size(self) -> usize {
+        self.get().id.layout().map_or(0, |block| block.size() - Frame::offset(HEADER, block.align()))
+    }
+
+    pub(super) fn set_size(self, size: usize) {
+        self.get().id.set_size(size);
+    }
+
+    pub(super) fn kind(self) -> Option<Kind> {
+        self.get().id.kind()
+    }
+
+    pub(super) fn set_kind(self, kind: Kind) {
+        self.get().id.set_kind(kind);
+    }
+
+    #[inline]
+    pub(super) fn state(self) -> Option<State> {
+        self.get().id.state()
+    }
+
+    pub(super) fn set_state(self, state: State) {
+        self.get().id.set_state(state);
+    }
+
+    #[inline]
+    pub(super) fn is_tainted(self) -> bool {
+        self.get().id.is_tainted()
+    }
+
+    #[cfg(feature = "shred")]
+    pub(super) fn taint(self) {
+        self.get().id.taint();
+    }
+
+    pub(super) fn extra<'a>(self) -> Option<&'a Extra> {
+        // SAFETY: null, or an extra that lives as long as its node, or as the root.
+        unsafe { self.get().extra.get().as_ref() }
+    }
+
+    pub(super) fn set_extra(self, extra: *const Extra) {
+        self.get().extra.set(extra);
+    }
+
+    #[inline]
+    pub(super) fn parent(self) -> Option<Self> {
+        Self::of(self.get().parent.get())
+    }
+
+    #[inline]
+    pub(super) fn child(self) -> Option<Self> {
+        Self::of(self.get().child.get())
+    }
+
+    pub(super) fn lastchild(self) -> Option<Self> {
+        Self::of(self.get().lastchild.get())
+    }
+
+    pub(super) fn prev(self) -> Option<Self> {
+        Self::of(self.get().prev.get())
+    }
+
+    #[inline]
+    pub(super) fn next(self) -> Option<Self> {
+        Self::of(self.get().next.get())
+    }
+
+    pub(super) fn set_next(self, next: *const Node) {
+        self.get().next.set(next);
+    }
+
+    /// Makes a node that is nobody's child the last of a parent.
+    #[inline]
+    pub(super) fn link_last(self, parent: Self) {
+        let (this, above) = (self.get(), parent.get());
+        let last = above.lastchild.replace(self.as_ptr());
+        this.parent.set(parent.as_ptr());
+        this.prev.set(last);
+        this.next.set(ptr::null());
+        match Self::of(last) {
+            Some(last) => last.get().next.set(self.as_ptr()),
+            None => above.child.set(self.as_ptr()),
+        }
+    }
+
+    /// Takes a node out from among its siblings.
+    #[inline]
+    pub(super) fn unlink(self) {
+        let this = self.get();
+        let (prev, next) = (this.prev.replace(ptr::null()), this.next.replace(ptr::null()));
+        let parent = Self::of(this.parent.replace(ptr::null()));
+        match Self::of(prev) {
+            Some(prev) => prev.get().next.set(next),
+            None => parent.iter().for_each(|parent| parent.get().child.set(next)),
+        }
+        match Self::of(next) {
+            Some(next) => next.get().prev.set(prev),
+            None => parent.iter().for_each(|parent| parent.get().lastchild.set(prev)),
+        }
+    }
+
+    /// Tells all that link to a node where it is, after it has moved from `old`, which is only compared.
+    pub(super) fn tell_neighbours(self, old: Option<Self>) {
+        let this = self.as_ptr();
+        if let Some(parent) = self.parent() {
+            let parent = parent.get();
+            for link in [&parent.child, &parent.lastchild] {
+                if Self::of(link.get()) == old {
+                    link.set(this);
+                }
+            }
+        }
+        if let Some(prev) = self.prev() {
+            prev.get().next.set(this);
+        }
+        if let Some(next) = self.next() {
+            next.get().prev.set(this);
+        }
+        let mut child = self.child();
+        while let Some(this_child) = child {
+            this_child.get().parent.set(this);
+            child = this_child.next();
+        }
+        if let Some(extra) = self.extra() {
+            extra.moved(old, self);
+        }
+    }
+
+    /// The next node of the subtree of `top`, parent before children.
+    #[inline]
+    pub(super) fn after(self, top: Self) -> Option<Self> {
+        if let Some(child) = self.child() {
+            return Some(child);
+        }
+        let mut at = self;
+        while at != top {
+            if let Some(next) = at.next() {
+                return Some(next);
+            }
+            at = at.parent()?;
+        }
+        None
+    }
+
+    /// The first of its subtree, children before parent.
+    #[inline]
+    pub(super) fn deepest_first(self) -> Self {
+        let mut at = self;
+        while let Some(child) = at.child() {
+            at = child;
+        }
+        at
+    }
+}

@@ -1,0 +1,105 @@
+//! Walking a tree: for `inspect` and `check`.
+
+use super::Tree;
+use super::node::{HEADER, N};
+use crate::cell::State;
+use crate::inspect::{Inspect, Record, What};
+use crate::report::rule;
+use crate::{Broken, Kind, Source};
+
+impl<S: Source> Tree<S> {
+    /// Visits the nodes parent before children, each with its depth.
+    fn each_node(&self, visit: &mut dyn FnMut(N, usize) -> bool) {
+        let Some(root) = N::of(self.root.get()) else { return };
+        let (mut node, mut depth) = (root, 0);
+        loop {
+            if !visit(node, depth) {
+                return;
+            }
+            if let Some(child) = node.child() {
+                (node, depth) = (child, depth + 1);
+                continue;
+            }
+            while node.next().is_none() {
+                match node.parent() {
+                    Some(parent) if node != root => (node, depth) = (parent, depth - 1),
+                    _ => return,
+                }
+            }
+            match node.next() {
+                Some(next) if node != root => node = next,
+                _ => return,
+            }
+        }
+    }
+
+    /// Proves the tree's structure: every link from both its ends, every header, and the counts.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that does not hold, and where.
+    pub fn check(&self) -> Result<(), Broken> {
+        let root = N::of(self.root.get());
+        let (mut live, mut bytes) = (0, 0);
+        let mut answer = Ok(());
+        self.each_node(&mut |node, _| {
+            live += 1;
+            bytes += node.block().map_or(0, |block| block.layout.size());
+            answer = self
+                .check_node(node, root)
+                .and_then(|()| rule(live <= self.live.get(), "there is no loop, nor a node too many", node.as_ptr()));
+            answer.is_ok()
+        });
+        answer?;
+        rule(live == self.live.get(), "live nodes are counted", self)?;
+        rule(bytes == self.bytes.get(), "live bytes are counted", self)
+    }
+
+    fn check_node(&self, node: N, root: Option<N>) -> Result<(), Broken> {
+        let at = node.as_ptr();
+        rule(node.kind().is_some() && node.block().is_some(), "a header is whole", at)?;
+        rule(matches!(node.state(), Some(State::Live | State::Doomed)), "a node is live", at)?;
+        rule(node.root() == root, "a node names its tree", at)?;
+        rule(node.child().is_some() == node.lastchild().is_some(), "a first child means a last", at)?;
+        rule(
+            node.child().is_none_or(|c| c.prev().is_none() && c.parent() == Some(node)),
+            "the first child is first",
+            at,
+        )?;
+        rule(
+            node.lastchild().is_none_or(|c| c.next().is_none() && c.parent() == Some(node)),
+            "the last child is last",
+            at,
+        )?;
+        let linked = node.next().is_none_or(|next| next.prev() == Some(node) && next.parent() == node.parent());
+        rule(linked, "siblings link both ways", at)?;
+        rule(
+            node.next().is_some() || node.parent().is_none_or(|p| p.lastchild() == Some(node)),
+            "the last sibling is the last child",
+            at,
+        )
+    }
+}
+
+impl<S: Source> Inspect for Tree<S> {
+    fn kind(&self) -> Kind {
+        Kind::Tree
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
+        let address = |link: Option<N>| link.map_or(0, |node| node.as_ptr().addr());
+        self.each_node(&mut |node, depth| {
+            let payload = node.payload_size();
+            visit(&Record {
+                kind: node.kind().unwrap_or(Kind::Fail),
+                header: HEADER,
+                payload,
+                tainted: node.is_tainted(),
+                depth,
+                links: [node.parent(), node.child(), node.lastchild(), node.prev(), node.next()].map(address),
+                ..Record::new(node.as_ptr().addr(), HEADER + payload, What::Used)
+            });
+            true
+        });
+    }
+}
