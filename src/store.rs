@@ -105,19 +105,20 @@ pub unsafe trait Store: Source + Sized {
 
 type Answer<T> = Result<T, Cond>;
 type Bytes = NonNull<[u8]>;
+type Place = NonNull<u8>;
 
 /// A [`Store`]'s functions, as a managed pointer reaches them.
 #[derive(Debug)]
 pub(crate) struct Ops {
-    pub(crate) locate: unsafe fn(NonNull<Head>, NonNull<u8>) -> Answer<Found>,
-    pub(crate) release: unsafe fn(NonNull<Head>, NonNull<u8>, bool) -> Answer<()>,
-    pub(crate) sibling: unsafe fn(NonNull<Head>, NonNull<u8>, Layout) -> Answer<Bytes>,
-    pub(crate) locate_behind: unsafe fn(NonNull<Head>, NonNull<u8>, usize, Kind) -> Answer<NonNull<u8>>,
+    pub(crate) locate: unsafe fn(NonNull<Head>, Place) -> Answer<Found>,
+    pub(crate) release: unsafe fn(NonNull<Head>, Place, bool) -> Answer<()>,
+    pub(crate) sibling: unsafe fn(NonNull<Head>, Place, Layout) -> Answer<Bytes>,
+    pub(crate) locate_behind: unsafe fn(NonNull<Head>, Place, usize, Kind) -> Answer<Place>,
     pub(crate) alloc: unsafe fn(NonNull<Head>, Layout) -> Answer<Bytes>,
-    pub(crate) set_kind: unsafe fn(NonNull<Head>, NonNull<u8>, Kind),
-    pub(crate) free_block: unsafe fn(NonNull<Head>, NonNull<u8>, Layout) -> Answer<()>,
+    pub(crate) set_kind: unsafe fn(NonNull<Head>, Place, Kind),
+    pub(crate) free_block: unsafe fn(NonNull<Head>, Place, Layout) -> Answer<()>,
     #[cfg(feature = "shred")]
-    pub(crate) taint_cell: unsafe fn(NonNull<Head>, NonNull<u8>) -> Answer<()>,
+    pub(crate) taint_cell: unsafe fn(NonNull<Head>, Place) -> Answer<()>,
 }
 
 /// The store that a head begins.

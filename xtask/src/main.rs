@@ -1,1 +1,70 @@
-fn main() {}
+//! `cargo xtask`: everything that a person runs in this checkout, and its only script language.
+//!
+//! ```text
+//! main ── setup      what the tests need: wasm toolchain, wasm tools, system programs
+//!     ├── test       the list of steps ── checks/   one file a kind of step
+//!     ├── demo       the demo on a JSON file
+//!     └── documents  large JSON files made up for the demo
+//!              all of them by run: start a command, show it, read what came of it
+//! ```
+
+mod checks;
+mod demo;
+mod documents;
+mod machine;
+mod run;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  setup                          install what the tests need: wasm toolchain and tools, strace, binutils
+  test [--only NAME]... [--from NAME] [--list]
+                                 every check on every target; does its own set-up
+  demo [FILE] [--no-serve] [--check]
+                                 the demo on FILE, or on the largest JSON file of the checkout
+  documents                      make three large JSON files and a malformed one, and run the demo on each
+  help                           this list
+
+Environment:
+  KMEM_WASM_TOOLCHAIN=debian     take the wasm toolchain from Debian's packages, not from rustup
+  KMEM_WASM_DIR=DIR              where to keep it (else $XDG_CACHE_HOME/kmem or ~/.cache/kmem)
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result<ExitCode> {
+    let (command, rest) = match args {
+        [] => ("help", args),
+        [command, rest @ ..] => (command.as_str(), rest),
+    };
+    match command {
+        "setup" => done(setup::command(rest)),
+        "test" => test::command(rest),
+        "demo" => done(demo::command(rest)),
+        "documents" => documents::command(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => bail!("no command '{other}'; `cargo xtask help` lists them"),
+    }
+}
+
+fn done(result: Result<()>) -> Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
+}
