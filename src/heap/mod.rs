@@ -22,6 +22,7 @@
 
 mod bins;
 mod chunk;
+mod store;
 mod walk;
 
 use core::alloc::Layout;
@@ -35,7 +36,7 @@ use crate::growth::Growth;
 use crate::ranges::Ranges;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
-use crate::{Cond, Fixed, Found, Kind, Ptr, Source, Stats, Store};
+use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
 
 use bins::Bins;
 use chunk::Chunk;
@@ -448,93 +449,6 @@ impl<S: Source> Heap<S> {
 /// Bytes of a live block, from its header to the next block.
 fn extent(header: &Cell) -> usize {
     HEADER + round_up(header.size() - HEADER)
-}
-
-// SAFETY: blocks of a chunk do not overlap, a live one is handed out once, and chunks stay where
-// their source put them.
-unsafe impl<S: Source> Source for Heap<S> {
-    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        Heap::alloc(self, layout)
-    }
-
-    fn grant(&self, layout: Layout) -> Result<crate::Grant, Cond> {
-        let (payload, zeroed) = self.take(layout)?;
-        Ok(crate::Grant { bytes: NonNull::slice_from_raw_parts(payload, layout.size()), zeroed })
-    }
-
-    unsafe fn free(&self, block: NonNull<u8>, _: Layout) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.give_back(block, false) }
-    }
-
-    unsafe fn resize(&self, block: NonNull<u8>, _: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.change(block, new) }
-    }
-
-    #[cfg(feature = "shred")]
-    unsafe fn shred(&self, block: NonNull<u8>, _: Layout) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.give_back(block, true) }
-    }
-
-    fn largest(&self) -> Option<usize> {
-        let source = self.source.largest()?;
-        let fresh = chunk::usable(source);
-        Some(fresh.max(self.bins.longest()).saturating_sub(HEADER) & !(MIN_ALIGN - 1))
-    }
-}
-
-// SAFETY: `locate` looks into the live map of the chunk that holds the address, if one does.
-unsafe impl<S: Source> Store for Heap<S> {
-    const KIND: Kind = Kind::Heap;
-
-    fn head(&self) -> &Head {
-        // SAFETY: `repr(C)`, and the first fields are those of a head.
-        unsafe { &*ptr::from_ref(self).cast() }
-    }
-
-    fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
-        let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
-        if !chunk.is_live(payload) {
-            return Err(Cond::BadAddress);
-        }
-        let header = self.header(payload);
-        let (Some(layout), Some(kind), Some(State::Live)) = (header.layout(), header.kind(), header.state()) else {
-            return Err(Cond::FailAssert);
-        };
-        let size = layout.size().checked_sub(HEADER).ok_or(Cond::FailAssert)?;
-        if size > chunk.room_from(payload) {
-            return Err(Cond::FailAssert);
-        }
-        let tainted = header.is_tainted() || self.id.is_tainted();
-        Ok(Found { kind, size, align: layout.align(), tainted, destructor: false })
-    }
-
-    unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
-        let found = self.locate(payload)?;
-        if found.kind != Kind::Heap {
-            return Err(Cond::Mismatch);
-        }
-        // SAFETY: a live cell of this heap, used no more.
-        unsafe { self.give_back(payload, shred) }
-    }
-
-    fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        self.locate(payload)?;
-        self.alloc(layout)
-    }
-
-    unsafe fn set_kind(&self, payload: NonNull<u8>, kind: Kind) {
-        self.header(payload).set_kind(kind);
-    }
-
-    #[cfg(feature = "shred")]
-    fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        self.locate(payload)?;
-        self.header(payload).taint();
-        Ok(())
-    }
 }
 
 impl<S: Source> Drop for Heap<S> {
