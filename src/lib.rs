@@ -48,3 +48,7 @@ pub use source::{Grant, Source};
 pub use store::{Found, Store};
 pub use table::{ACTIONS, Action, Face};
 pub use tree::{Node, Tree};
+
+#[cfg(all(doctest, feature = "platform", feature = "shred"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
