@@ -1,4 +1,32 @@
 //! Memory in six kinds, with one vocabulary.
+//!
+//! ```text
+//!  Ptr          free, shred, dup, taint: whatever the kind
+//!   │
+//!  refs, Tree   counted cells                    cells owned by a parent
+//!   │
+//!  Heap         any size, any order      Lin  one after the other      Pool  of one size
+//!   │
+//!  Source       Pages (the machine's)    Fixed (your bytes)            or any store
+//! ```
+//!
+//! Pick the kind that fits the lifetime:
+//!
+//! | what you have | kind | store |
+//! |---|---|---|
+//! | things of any size that come and go in any order | `heap` | [`Heap`] |
+//! | things that all go at once, at the end of a phase | `lin` | [`Lin`] |
+//! | many things of one size that come and go | `pool` | [`Pool`] |
+//! | a thing that several share, and nobody knows who is last | `ref` | [`refs`] |
+//! | things that belong to other things | `tree` | [`Tree`] |
+//! | memory that is nobody's allocation | `none` | [`stat`] |
+//!
+//! Every store takes its memory from a [`Source`], which may be another store, and every call that can
+//! run out returns a [`Cond`]. Code that is handed a [`Ptr`] releases it with [`free`], whatever its kind.
+//! With the feature `shred`, bytes can be destroyed before memory is given back: by a call, or by
+//! tainting a pointer, a cell or a whole store. [`inspect`] shows what is really there.
+//!
+//! The functions here are the raw face: they hand out pointers, and what takes one back is `unsafe`.
 #![no_std]
 
 #[cfg(test)]
@@ -51,4 +79,4 @@ pub use tree::{Node, Tree};
 
 #[cfg(all(doctest, feature = "platform", feature = "shred"))]
 #[doc = include_str!("../README.md")]
-struct Readme;
+mod readme {}
