@@ -313,6 +313,7 @@ pub unsafe fn taint(ptr: &mut Ptr) -> Result<(), Cond> {
 /// # Safety
 ///
 /// The bytes are valid for writes, and nothing reads them at the same time.
+#[inline]
 pub unsafe fn zero(bytes: NonNull<u8>, size: usize) {
     // SAFETY: the caller's promise.
     unsafe { crate::wipe::wipe(bytes, size) };

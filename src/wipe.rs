@@ -3,7 +3,7 @@
 //! A plain write to memory that is released next is dead to the optimiser and may be left out. Here
 //! an empty piece of assembly that might read the bytes comes after the write, so they must be there
 //! by then; where the compiler has no stable inline assembly, the writes themselves are volatile.
-//! `cargo xtask wipe` looks at the machine code that comes of it.
+//! `cargo xtask test --only wipe` looks at the machine code that comes of it.
 
 use core::ptr::NonNull;
 

@@ -13,16 +13,17 @@ pub struct Native;
 fn last_cond() -> Cond {
     cfg_if::cfg_if! {
         if #[cfg(any(target_vendor = "apple", target_os = "freebsd"))] {
-            // SAFETY: the location of this thread's errno is always readable.
-            let errno = unsafe { *libc::__error() };
+            use libc::__error as location;
         } else if #[cfg(any(target_os = "openbsd", target_os = "netbsd", target_os = "android"))] {
-            // SAFETY: the location of this thread's errno is always readable.
-            let errno = unsafe { *libc::__errno() };
+            use libc::__errno as location;
         } else {
-            // SAFETY: the location of this thread's errno is always readable.
-            let errno = unsafe { *libc::__errno_location() };
+            use libc::__errno_location as location;
         }
     }
+    // SAFETY: it only tells where this thread's error number is.
+    let errno = unsafe { location() };
+    // SAFETY: which is always readable.
+    let errno = unsafe { *errno };
     Cond::from_errno(errno)
 }
 

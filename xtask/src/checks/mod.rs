@@ -1,0 +1,120 @@
+//! The checks behind the steps of `cargo xtask test`.
+
+pub mod demo;
+pub mod deps;
+pub mod freestanding;
+pub mod lint;
+pub mod native;
+pub mod wasm;
+pub mod wipe;
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::run;
+
+/// What the checks of one step, or of all, came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Tests, and checks of one command, that passed.
+    pub passed: u64,
+    /// And that failed.
+    pub failed: u64,
+}
+
+impl Tally {
+    /// Counts one check.
+    pub fn check(&mut self, result: Result<()>) {
+        match result {
+            Ok(()) => self.passed += 1,
+            Err(error) => {
+                println!("FAILED: {error:#}");
+                self.failed += 1;
+            }
+        }
+    }
+
+    /// Runs a command and counts it as one check.
+    pub fn run(&mut self, command: &mut Command) {
+        self.check(run::run(command));
+    }
+
+    /// Runs a command that runs tests, and counts those. A failure that no test accounts for, and a
+    /// run without a test, count as one failed.
+    pub fn tests(&mut self, command: &mut Command) {
+        let mut sum = Tally::default();
+        let result = run::watch(command, |line| {
+            if let Some(result) = summary(line) {
+                sum.add(result);
+            }
+        });
+        let unexplained = match result {
+            Err(error) => Some(error),
+            Ok(false) if sum.failed == 0 => Some(anyhow::anyhow!("{} failed", run::shown(command))),
+            Ok(true) if sum.failed > 0 => Some(anyhow::anyhow!("tests failed, but {} did not", run::shown(command))),
+            Ok(_) if sum.passed + sum.failed == 0 => Some(anyhow::anyhow!("{} ran no test", run::shown(command))),
+            Ok(_) => None,
+        };
+        self.add(sum);
+        if let Some(error) = unexplained {
+            self.check(Err(error));
+        }
+    }
+
+    /// Adds another's counts.
+    pub fn add(&mut self, other: Tally) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// Reads the last line of a test program, libtest's or wasm-bindgen-test's:
+/// `test result: ok. 5 passed; 0 failed; ...`.
+fn summary(line: &str) -> Option<Tally> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let count = |what: &str| {
+        let mut words = counts.split("; ").map(|part| part.split_once(' '));
+        words.find_map(|pair| pair.filter(|(_, name)| *name == what)?.0.parse().ok())
+    };
+    Some(Tally { passed: count("passed")?, failed: count("failed")? })
+}
+
+/// An error unless the condition holds.
+fn ensure(condition: bool, complaint: impl Fn() -> String) -> Result<()> {
+    if !condition {
+        bail!(complaint());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_summary_are_read() {
+        let native = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        assert_eq!(summary(native), Some(Tally { passed: 12, failed: 0 }));
+        let wasm = "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 filtered out; finished in 0.05s";
+        assert_eq!(summary(wasm), Some(Tally { passed: 3, failed: 2 }));
+        assert_eq!(summary("test result"), None);
+        assert_eq!(summary("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn a_run_without_tests_has_failed() {
+        let mut tally = Tally::default();
+        tally.tests(&mut run::command("true"));
+        assert_eq!(tally, Tally { passed: 0, failed: 1 });
+    }
+
+    #[test]
+    fn a_failure_is_counted_once() {
+        let mut tally = Tally::default();
+        let print = "echo 'test result: FAILED. 3 passed; 2 failed; 0 ignored'; exit 101";
+        tally.tests(run::command("sh").args(["-c", print]));
+        tally.tests(run::command("sh").args(["-c", "exit 101"]));
+        assert_eq!(tally, Tally { passed: 3, failed: 3 });
+    }
+}

@@ -1,0 +1,54 @@
+//! The tests on this machine, and that kmem needs no std.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::Tally;
+use crate::machine::Machine;
+use crate::run::{cargo, target};
+
+/// All tests of all packages, with debug assertions.
+pub fn debug(_: &Machine, tally: &mut Tally) -> Result<()> {
+    tally.tests(&mut cargo("test --workspace --no-fail-fast"));
+    Ok(())
+}
+
+/// kmem's tests as a program would have it.
+pub fn release(_: &Machine, tally: &mut Tally) -> Result<()> {
+    tally.tests(&mut cargo("test -p kmem --release --no-fail-fast"));
+    Ok(())
+}
+
+/// kmem's tests with features off; a test that needs one is not there then. The examples in the
+/// documentation are for a reader who has the default features.
+pub fn features(_: &Machine, tally: &mut Tally) -> Result<()> {
+    for features in ["", "--features platform", "--features shred"] {
+        tally.tests(&mut cargo(&format!("test -p kmem --lib --tests --no-fail-fast --no-default-features {features}")));
+    }
+    Ok(())
+}
+
+/// The tests over libc's `mmap` in place of our own system calls.
+pub fn libc(_: &Machine, tally: &mut Tally) -> Result<()> {
+    tally.tests(&mut by_libc("test -p kmem -p kmem-platform --no-fail-fast"));
+    Ok(())
+}
+
+/// A build for a target that has no std, and the same for this machine.
+pub fn no_std(machine: &Machine, tally: &mut Tally) -> Result<()> {
+    let bare = "build -p kmem --no-default-features";
+    tally.run(&mut cargo(bare));
+    for features in ["", "--features shred"] {
+        tally.run(&mut machine.wasm_cargo(&format!("{bare} --target wasm32v1-none {features}"))?);
+    }
+    Ok(())
+}
+
+/// Cargo with the libc backend, in a target folder of its own.
+pub fn by_libc(args: &str) -> Command {
+    let mut cargo = cargo(args);
+    cargo.env("RUSTFLAGS", "--cfg kmem_backend=\"libc\"").env("RUSTDOCFLAGS", "--cfg kmem_backend=\"libc\"");
+    cargo.env("CARGO_TARGET_DIR", target().join("libc"));
+    cargo
+}
