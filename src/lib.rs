@@ -28,10 +28,13 @@
 //!
 //! The functions here are the raw face: they hand out pointers, and what takes one back is `unsafe`.
 #![no_std]
+#![cfg_attr(feature = "alloc-api", feature(allocator_api))]
 
 #[cfg(test)]
 extern crate std;
 
+#[cfg(any(feature = "allocator-api2", feature = "allocator-api2-04", feature = "alloc-api"))]
+mod adapt;
 mod bits;
 mod cell;
 mod fixed;
@@ -51,6 +54,7 @@ mod source;
 mod store;
 mod table;
 pub mod tree;
+mod typed;
 mod wipe;
 
 #[cfg(feature = "platform")]
@@ -61,7 +65,7 @@ pub use cell::{Bare, Cell, Head, Headers, Layer, MIN_ALIGN};
 pub use fixed::{Fixed, StaticBytes};
 pub use heap::Heap;
 pub use kind::Kind;
-pub use lin::{Lin, Mark};
+pub use lin::{Lin, Mark, Scope};
 #[cfg(feature = "platform")]
 pub use pages::{Global, Pages};
 #[cfg(all(feature = "platform", unix))]
@@ -75,7 +79,8 @@ pub use report::{Broken, Stats};
 pub use source::{Grant, Source};
 pub use store::{Found, Store};
 pub use table::{ACTIONS, Action, Face};
-pub use tree::{Node, Tree};
+pub use tree::{Key, KeyTree, Node, Tree};
+pub use typed::{Atomic, AtomicRef, AtomicWeak, Count, Managed, Owned, Plain, Ref, Refused, Shared, Weak, WeakShared};
 
 #[cfg(all(doctest, feature = "platform", feature = "shred"))]
 #[doc = include_str!("../README.md")]

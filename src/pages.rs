@@ -269,7 +269,7 @@ mod protected {
                 let answer = apply(run, wish);
                 // SAFETY: the page is ours and unused.
                 unsafe { Native.unmap(run.start, run.len) }?;
-                Ok(answer.is_ok())
+                Ok::<bool, Cond>(answer.is_ok())
             };
             let layout = Layout::new::<u8>();
             let fence = Protected::new(Self { guarded: true, ..none });

@@ -19,6 +19,7 @@
 mod chunk;
 mod marks;
 mod store;
+mod typed;
 mod walk;
 
 use core::alloc::Layout;
@@ -38,6 +39,7 @@ use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
 use chunk::Chunk;
 pub use marks::Mark;
 use marks::Record;
+pub use typed::Scope;
 
 /// Bytes of the first chunk, unless asked otherwise.
 const FIRST: usize = 4096;

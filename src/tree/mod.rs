@@ -20,6 +20,7 @@
 //! only nodes in a subtree that is being released are doomed.
 
 mod extra;
+mod keyed;
 mod node;
 mod release;
 mod store;
@@ -38,6 +39,7 @@ use crate::{Cond, Fixed, Heap, Kind, Ptr, Source, Stats, Store};
 
 use extra::Extra;
 pub use extra::{Destructor, Guard};
+pub use keyed::{Key, KeyTree};
 pub use node::Node;
 use node::{HEADER, N};
 

@@ -1,0 +1,412 @@
+//! A tree of values, reached by keys: the safe face of [`Tree`].
+//!
+//! ```text
+//! key ──► slot: generation, node ──► Node │ Item { slot, value }
+//! ```
+//!
+//! The slots are in blocks of the tree's own source, each twice the last, which stay until the tree
+//! goes: so a key is checked against its slot's generation however long ago its node went.
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::fmt;
+use core::iter;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+
+use super::Tree;
+use super::node::{N, Node};
+use crate::typed::Refused;
+use crate::{Cond, Source, Stats};
+
+/// Names a value in a [`KeyTree`]. When the value has gone, the key finds nothing, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    index: u32,
+    generation: u32,
+}
+
+/// What a key is looked up in.
+struct Slot {
+    /// Odd while a node is there.
+    generation: Var<u32>,
+    /// While it is free: the next free slot.
+    next: Var<u32>,
+    node: Var<*const Node>,
+}
+
+/// What a node holds.
+struct Item<T> {
+    slot: u32,
+    value: T,
+}
+
+/// No slot.
+const NONE: u32 = u32::MAX;
+/// Slots in the first block.
+const FIRST: usize = 32;
+/// Blocks that make all slots a `u32` can number.
+const BLOCKS: usize = 27;
+
+/// A tree of values, each owned by its parent: releasing one drops it and everything below it.
+///
+/// ```
+/// use kmem::{Heap, KeyTree, Pages};
+///
+/// let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+/// let house = tree.insert(None, "house")?;
+/// let room = tree.insert(Some(house), "room")?;
+/// let chair = tree.insert(Some(room), "chair")?;
+/// tree.move_to(chair, Some(house))?;
+/// tree.free(room)?;
+/// assert_eq!(tree.get(room), None);
+/// assert_eq!(tree.children(Some(house)).map(|key| tree[key]).collect::<Vec<_>>(), ["chair"]);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// Inserting needs only `&self`, since no value moves; what could make a reference dangle takes `&mut self`.
+pub struct KeyTree<T, S: Source> {
+    tree: Tree<S>,
+    blocks: [Var<*const Slot>; BLOCKS],
+    /// Slots that were ever used.
+    used: Var<u32>,
+    free: Var<u32>,
+    values: PhantomData<T>,
+}
+
+// SAFETY: it owns its values and its source; nothing of it is reached from elsewhere.
+unsafe impl<T: Send, S: Source + Send> Send for KeyTree<T, S> {}
+
+impl<T, S: Source> KeyTree<T, S> {
+    /// A tree with nothing in it.
+    pub const fn new_in(source: S) -> Self {
+        Self {
+            tree: Tree::new_in(source),
+            blocks: [const { Var::new(ptr::null()) }; BLOCKS],
+            used: Var::new(0),
+            free: Var::new(NONE),
+            values: PhantomData,
+        }
+    }
+
+    /// The block and the place in it of a slot, and how many slots the block has.
+    const fn place(index: u32) -> (usize, usize, usize) {
+        let block = (index as usize / FIRST + 1).ilog2() as usize;
+        let size = FIRST << block;
+        (block, index as usize + FIRST - size, size)
+    }
+
+    /// A slot that is or was in use.
+    fn slot(&self, index: u32) -> Option<&Slot> {
+        if index >= self.used.get() {
+            return None;
+        }
+        let (block, at, _) = Self::place(index);
+        // SAFETY: slots up to `used` lie in blocks that are there until the tree goes, initialised.
+        Some(unsafe { &*self.blocks[block].get().wrapping_add(at) })
+    }
+
+    /// Makes sure that there is a slot to take.
+    fn reserve(&self) -> Result<u32, Cond> {
+        if self.free.get() != NONE {
+            return Ok(self.free.get());
+        }
+        let index = self.used.get();
+        if index == NONE {
+            return Err(Cond::TooMany);
+        }
+        let (block, at, size) = Self::place(index);
+        if self.blocks[block].get().is_null() {
+            let layout = Layout::array::<Slot>(size).map_err(|_| Cond::BadSize)?;
+            self.blocks[block].set(self.tree.source().alloc(layout)?.cast::<Slot>().as_ptr());
+        }
+        let slot = self.blocks[block].get().cast_mut().wrapping_add(at);
+        // SAFETY: in the block, and not in use yet.
+        unsafe { slot.write(Slot { generation: Var::new(0), next: Var::new(NONE), node: Var::new(ptr::null()) }) };
+        self.used.set(index + 1);
+        self.free.set(index);
+        Ok(index)
+    }
+
+    /// The node that a key names.
+    fn node(&self, key: Key) -> Option<N> {
+        let slot = self.slot(key.index).filter(|slot| slot.generation.get() == key.generation)?;
+        if key.generation.is_multiple_of(2) { None } else { N::of(slot.node.get()) }
+    }
+
+    /// The node that a key names, or for no key the root.
+    fn parent_node(&self, parent: Option<Key>) -> Result<NonNull<u8>, Cond> {
+        match parent {
+            None => self.tree.root(),
+            Some(key) => self.node(key).map(N::payload).ok_or(Cond::BadAddress),
+        }
+    }
+
+    fn item(node: N) -> NonNull<Item<T>> {
+        node.payload().cast()
+    }
+
+    /// The key of a node that is not the root.
+    fn key(&self, node: N) -> Option<Key> {
+        node.parent()?;
+        // SAFETY: every node but the root holds an item.
+        let index = unsafe { (*Self::item(node).as_ptr()).slot };
+        self.slot(index).map(|slot| Key { index, generation: slot.generation.get() })
+    }
+
+    /// Places a value as the last child of another, or of none.
+    ///
+    /// # Errors
+    ///
+    /// What the source says; `bad_address` if the parent has gone. The value comes back with it.
+    pub fn insert(&self, parent: Option<Key>, value: T) -> Result<Key, Refused<T>> {
+        let made = self.parent_node(parent).and_then(|parent| {
+            let index = self.reserve()?;
+            // SAFETY: a live node of this tree.
+            let place = unsafe { self.tree.alloc(parent, Layout::new::<Item<T>>()) }?;
+            Ok((index, place.cast::<Item<T>>()))
+        });
+        let (index, place) = match made {
+            Ok(made) => made,
+            Err(cond) => return Err(Refused { value, cond }),
+        };
+        // SAFETY: the node was just made for an item.
+        unsafe { place.write(Item { slot: index, value }) };
+        let Some(slot) = self.slot(index) else { unreachable!("a slot was reserved") };
+        self.free.set(slot.next.get());
+        slot.generation.set(slot.generation.get() + 1);
+        // SAFETY: a live node of this tree.
+        slot.node.set(ptr::from_ref(unsafe { self.tree.header(place.cast()) }));
+        Ok(Key { index, generation: slot.generation.get() })
+    }
+
+    /// The value, if it is still there.
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<&T> {
+        let item = Self::item(self.node(key)?);
+        // SAFETY: a live node's item; while `self` is borrowed nobody drops or changes it.
+        Some(unsafe { &(*item.as_ptr()).value })
+    }
+
+    /// The value, if it is still there, to be changed.
+    #[must_use]
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let item = Self::item(self.node(key)?);
+        // SAFETY: as for `get`, and the tree is borrowed mutably.
+        Some(unsafe { &mut (*item.as_ptr()).value })
+    }
+
+    /// Drops a value and everything below it, parents before children, and gives their memory back.
+    ///
+    /// # Errors
+    ///
+    /// `bad_address` if it has gone already.
+    ///
+    /// # Panics
+    ///
+    /// When a value's destructor does: all others are dropped and the memory is given back first.
+    pub fn free(&mut self, key: Key) -> Result<(), Cond> {
+        let node = self.node(key).ok_or(Cond::BadAddress)?;
+        drop(Going { owner: self, top: node, next: Some(node), shred: false });
+        Ok(())
+    }
+
+    /// The same, and their bytes are destroyed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free).
+    ///
+    /// # Panics
+    ///
+    /// As for [`free`](Self::free).
+    #[cfg(feature = "shred")]
+    pub fn shred(&mut self, key: Key) -> Result<(), Cond> {
+        let node = self.node(key).ok_or(Cond::BadAddress)?;
+        drop(Going { owner: self, top: node, next: Some(node), shred: true });
+        Ok(())
+    }
+
+    /// Has the value's bytes destroyed however it goes.
+    ///
+    /// # Errors
+    ///
+    /// `bad_address` if it has gone.
+    #[cfg(feature = "shred")]
+    pub fn taint(&mut self, key: Key) -> Result<(), Cond> {
+        self.node(key).ok_or(Cond::BadAddress)?.taint();
+        Ok(())
+    }
+
+    /// Moves a value with everything below it to be the last child of another, or of none.
+    ///
+    /// # Errors
+    ///
+    /// `bad_address` if either has gone, `in_use` if the new parent is the value or below it.
+    pub fn move_to(&mut self, key: Key, parent: Option<Key>) -> Result<(), Cond> {
+        let node = self.node(key).ok_or(Cond::BadAddress)?.payload();
+        let parent = self.parent_node(parent)?;
+        // SAFETY: both are live nodes of this tree.
+        unsafe { self.tree.move_to(node, parent) }
+    }
+
+    /// What a value is under.
+    #[must_use]
+    pub fn parent(&self, key: Key) -> Option<Key> {
+        self.key(self.node(key)?.parent()?)
+    }
+
+    /// The first value under another, or at the top.
+    #[must_use]
+    pub fn child(&self, parent: Option<Key>) -> Option<Key> {
+        let parent = match parent {
+            None => N::of(self.tree.root.get())?,
+            Some(key) => self.node(key)?,
+        };
+        self.key(parent.child()?)
+    }
+
+    /// The value after another, under the same parent.
+    #[must_use]
+    pub fn next(&self, key: Key) -> Option<Key> {
+        self.key(self.node(key)?.next()?)
+    }
+
+    /// The value before another, under the same parent.
+    #[must_use]
+    pub fn prev(&self, key: Key) -> Option<Key> {
+        self.key(self.node(key)?.prev()?)
+    }
+
+    /// The values right under another, or at the top, first to last.
+    pub fn children(&self, parent: Option<Key>) -> impl Iterator<Item = Key> + '_ {
+        iter::successors(self.child(parent), |key| self.next(*key))
+    }
+
+    /// A value and everything below it, parents before children; for no key, everything.
+    pub fn subtree(&self, key: Option<Key>) -> impl Iterator<Item = Key> + '_ {
+        let top = match key {
+            None => N::of(self.tree.root.get()),
+            Some(key) => self.node(key),
+        };
+        let nodes = iter::successors(top, move |node| node.after(top?));
+        nodes.filter_map(|node| self.key(node))
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tree.live.get().saturating_sub(1)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The tree underneath: for `inspect`, `check` and figures.
+    pub fn raw(&self) -> &Tree<S> {
+        &self.tree
+    }
+
+    /// Figures of the tree underneath; its root counts.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.tree.stats()
+    }
+
+    /// Drops every value.
+    fn clear(&mut self) {
+        if let Some(root) = N::of(self.tree.root.get()) {
+            drop(Going { owner: self, top: root, next: root.after(root), shred: false });
+        }
+    }
+}
+
+/// Values that are going. If one's destructor panics, the others are dropped all the same.
+struct Going<'t, T, S: Source> {
+    owner: &'t KeyTree<T, S>,
+    top: N,
+    /// The node whose value is to be dropped next.
+    next: Option<N>,
+    shred: bool,
+}
+
+impl<T, S: Source> Drop for Going<'_, T, S> {
+    fn drop(&mut self) {
+        /// Goes on with the rest, whatever happens to one.
+        struct Rest<'g, 't, T, S: Source>(&'g mut Going<'t, T, S>);
+        impl<T, S: Source> Drop for Rest<'_, '_, T, S> {
+            fn drop(&mut self) {
+                if self.0.next.is_some() {
+                    self.0.drop_values();
+                }
+                self.0.owner.tree.release_unasked(self.0.top, self.0.shred);
+            }
+        }
+        Rest(self).0.drop_values();
+    }
+}
+
+impl<T, S: Source> Going<'_, T, S> {
+    fn drop_values(&mut self) {
+        while let Some(node) = self.next {
+            self.next = node.after(self.top);
+            let item = KeyTree::<T, S>::item(node).as_ptr();
+            // SAFETY: every node but the root holds an item, and this one is dropped once.
+            let index = unsafe { (*item).slot };
+            if let Some(slot) = self.owner.slot(index) {
+                slot.node.set(ptr::null());
+                slot.generation.set(slot.generation.get().wrapping_add(1));
+                // A slot whose generations are used up is never taken again.
+                if slot.generation.get() != 0 {
+                    slot.next.set(self.owner.free.replace(index));
+                }
+            }
+            // SAFETY: the slot no longer leads here, so nobody reaches the value any more.
+            let value = unsafe { &raw mut (*item).value };
+            // SAFETY: as above; it is dropped once.
+            unsafe { value.drop_in_place() };
+        }
+    }
+}
+
+impl<T, S: Source> core::ops::Index<Key> for KeyTree<T, S> {
+    type Output = T;
+
+    /// The value.
+    ///
+    /// # Panics
+    ///
+    /// If it has gone; [`get`](KeyTree::get) says so instead.
+    fn index(&self, key: Key) -> &T {
+        self.get(key).expect("the key's value is still in the tree")
+    }
+}
+
+impl<T, S: Source> Drop for KeyTree<T, S> {
+    fn drop(&mut self) {
+        /// Gives the slots back even when a value's destructor panics.
+        struct Slots<'t, T, S: Source>(&'t mut KeyTree<T, S>);
+        impl<T, S: Source> Drop for Slots<'_, T, S> {
+            fn drop(&mut self) {
+                for (number, block) in self.0.blocks.iter().enumerate() {
+                    if let Some(block) = NonNull::new(block.get().cast_mut())
+                        && let Ok(layout) = Layout::array::<Slot>(FIRST << number)
+                    {
+                        // SAFETY: the block came from the source with this layout; no key can be looked up any more.
+                        let _ = unsafe { self.0.tree.source().free(block.cast(), layout) };
+                    }
+                }
+            }
+        }
+        Slots(self).0.clear();
+    }
+}
+
+impl<T: fmt::Debug, S: Source> fmt::Debug for KeyTree<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.subtree(None).map(|key| (key, self.get(key)))).finish()
+    }
+}

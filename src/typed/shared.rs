@@ -1,0 +1,507 @@
+//! A value in a store, with several owners: the last one drops it.
+//!
+//! ```text
+//! ├ gap ┤├ strong │ weak ┤├ value …     ┤        the handle holds the value's address
+//!         two words        ▲
+//! ```
+//!
+//! The value goes with the last strong reference, the block with the last of either sort; all strong
+//! references together hold one weak one. (The protocol is that of the standard library's `Rc` and `Arc`.)
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicUsize, Ordering, fence};
+
+use super::Refused;
+use crate::cell::{Frame, MIN_ALIGN, inside};
+use crate::{Cond, Source};
+
+/// How references are counted: [`Plain`] or [`Atomic`].
+///
+/// # Safety
+///
+/// It counts rightly, from every thread that can reach it.
+pub unsafe trait Count: sealed::Sealed {
+    #[doc(hidden)]
+    fn new(count: usize) -> Self;
+    #[doc(hidden)]
+    fn get(&self) -> usize;
+    /// Adds one unless the count is 0 or at its maximum; says what it was.
+    #[doc(hidden)]
+    fn up(&self) -> Result<usize, Cond>;
+    /// Takes one away; says whether it was the last, in which case all that others did is seen.
+    #[doc(hidden)]
+    fn down(&self) -> bool;
+    /// Whether the count is 1, in which case all that others did is seen.
+    #[doc(hidden)]
+    fn is_one(&self) -> bool;
+    /// Makes 1 into 0 for a moment, so that nobody can count up meanwhile.
+    #[doc(hidden)]
+    fn close(&self) -> bool;
+    #[doc(hidden)]
+    fn open(&self);
+}
+
+/// Counts for one thread.
+#[derive(Debug)]
+pub struct Plain(Var<usize>);
+
+/// Counts for several threads.
+#[derive(Debug)]
+pub struct Atomic(AtomicUsize);
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Plain {}
+    impl Sealed for super::Atomic {}
+}
+
+/// Half the range, as in the standard library: what comes near it is a leak in a loop.
+const MOST: usize = isize::MAX as usize;
+
+// SAFETY: it is not `Sync`, so one thread at a time counts.
+unsafe impl Count for Plain {
+    fn new(count: usize) -> Self {
+        Self(Var::new(count))
+    }
+
+    #[inline]
+    fn get(&self) -> usize {
+        self.0.get()
+    }
+
+    #[inline]
+    fn up(&self) -> Result<usize, Cond> {
+        match self.0.get() {
+            0 => Err(Cond::BadAddress),
+            MOST.. => Err(Cond::TooMany),
+            count => {
+                self.0.set(count + 1);
+                Ok(count)
+            }
+        }
+    }
+
+    #[inline]
+    fn down(&self) -> bool {
+        self.0.set(self.0.get() - 1);
+        self.0.get() == 0
+    }
+
+    #[inline]
+    fn is_one(&self) -> bool {
+        self.0.get() == 1
+    }
+
+    fn close(&self) -> bool {
+        self.0.get() == 1
+    }
+
+    fn open(&self) {}
+}
+
+// SAFETY: every change is one atomic step, and the last `down` sees what came before the others.
+unsafe impl Count for Atomic {
+    fn new(count: usize) -> Self {
+        Self(AtomicUsize::new(count))
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn up(&self) -> Result<usize, Cond> {
+        let mut count = self.0.load(Ordering::Relaxed);
+        loop {
+            match count {
+                0 => return Err(Cond::BadAddress),
+                MOST.. => return Err(Cond::TooMany),
+                _ => {}
+            }
+            // Acquire: who goes from weak to strong must see the value as it is.
+            match self.0.compare_exchange_weak(count, count + 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Ok(count),
+                Err(now) => count = now,
+            }
+        }
+    }
+
+    #[inline]
+    fn down(&self) -> bool {
+        // Release: what this owner did comes before; acquire: for the last, so do the others' doings.
+        if self.0.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            return true;
+        }
+        false
+    }
+
+    fn is_one(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 1
+    }
+
+    fn close(&self) -> bool {
+        self.0.compare_exchange(1, 0, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    fn open(&self) {
+        self.0.store(1, Ordering::Release);
+    }
+}
+
+/// What stands in front of the value.
+struct Counts<C> {
+    strong: C,
+    weak: C,
+}
+
+const HEADER: usize = MIN_ALIGN;
+const _: () = assert!(size_of::<Counts<Plain>>() == HEADER && size_of::<Counts<Atomic>>() == HEADER);
+
+/// A shared value in a source's memory; `C` says how its references are counted.
+///
+/// Two names are in use: [`Ref`] for one thread, [`AtomicRef`] for several.
+pub struct Shared<'s, T: ?Sized, S: Source, C: Count> {
+    value: NonNull<T>,
+    source: &'s S,
+    counts: PhantomData<(C, *const T)>,
+}
+
+/// A shared value in a source's memory (`Rc`, over any source).
+///
+/// ```
+/// use kmem::{Heap, Pages, Ref};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let name = Ref::str_in("shared", &heap)?;
+/// let also = name.clone();
+/// assert_eq!((Ref::count(&name), &*also), (2, "shared"));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+pub type Ref<'s, T, S> = Shared<'s, T, S, Plain>;
+
+/// A shared value that threads can share (`Arc`, over any source that threads can share).
+///
+/// ```
+/// use kmem::{AtomicRef, Global};
+///
+/// let sum = AtomicRef::new_in(7, &Global)?;
+/// let also = sum.clone();
+/// let there = std::thread::spawn(move || *also + 1).join().expect("no panic");
+/// assert_eq!((*sum, there), (7, 8));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+pub type AtomicRef<'s, T, S> = Shared<'s, T, S, Atomic>;
+
+/// A reference that does not keep the value; `C` says how references are counted.
+pub struct WeakShared<'s, T: ?Sized, S: Source, C: Count> {
+    value: NonNull<T>,
+    source: &'s S,
+    counts: PhantomData<(C, *const T)>,
+}
+
+/// A reference that does not keep the value.
+///
+/// ```
+/// use kmem::{Heap, Pages, Ref};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let strong = Ref::new_in(7, &heap)?;
+/// let weak = Ref::downgrade(&strong)?;
+/// assert_eq!(weak.upgrade().as_deref(), Some(&7));
+/// drop(strong);
+/// assert!(weak.upgrade().is_none());
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+pub type Weak<'s, T, S> = WeakShared<'s, T, S, Plain>;
+
+/// A reference that does not keep the value and that threads can share.
+pub type AtomicWeak<'s, T, S> = WeakShared<'s, T, S, Atomic>;
+
+// SAFETY: atomic counts; the value may be reached from several threads and dropped by any of them.
+unsafe impl<T: ?Sized + Send + Sync, S: Source + Sync> Send for Shared<'_, T, S, Atomic> {}
+// SAFETY: as above: who has a shared reference can make an owner.
+unsafe impl<T: ?Sized + Send + Sync, S: Source + Sync> Sync for Shared<'_, T, S, Atomic> {}
+// SAFETY: as for a strong one, which it can become.
+unsafe impl<T: ?Sized + Send + Sync, S: Source + Sync> Send for WeakShared<'_, T, S, Atomic> {}
+// SAFETY: as for a strong one, which it can become.
+unsafe impl<T: ?Sized + Send + Sync, S: Source + Sync> Sync for WeakShared<'_, T, S, Atomic> {}
+
+/// The block for a value, with the counts in front.
+fn frame(value: Layout) -> Result<Frame, Cond> {
+    Frame::new(HEADER, value)
+}
+
+/// A block with both counts at 1 and room for a value.
+fn place<C: Count, S: Source>(value: Layout, source: &S) -> Result<NonNull<u8>, Cond> {
+    let frame = frame(value)?;
+    let block = source.alloc(frame.block)?.cast::<u8>();
+    let counts = inside(block, frame.offset - HEADER).cast::<Counts<C>>();
+    // SAFETY: the frame has room for the counts right before the value, aligned.
+    unsafe { counts.write(Counts { strong: C::new(1), weak: C::new(1) }) };
+    Ok(inside(block, frame.offset))
+}
+
+/// The counts of a value.
+///
+/// # Safety
+///
+/// The value's block is live, and stays so while they are used.
+unsafe fn counts<'a, T: ?Sized, C: Count>(value: NonNull<T>) -> &'a Counts<C> {
+    // SAFETY: the caller's promise: the counts stand right before the value.
+    let counts = unsafe { value.cast::<u8>().sub(HEADER) };
+    // SAFETY: as above; they are only changed through shared references.
+    unsafe { counts.cast::<Counts<C>>().as_ref() }
+}
+
+/// Drops a weak reference.
+///
+/// # Safety
+///
+/// The caller has one and gives it up; the block came from the source.
+unsafe fn drop_weak<T: ?Sized, S: Source, C: Count>(value: NonNull<T>, source: &S) {
+    // SAFETY: the caller's reference keeps the block.
+    let counts = unsafe { counts::<T, C>(value) };
+    if !counts.weak.down() {
+        return;
+    }
+    // A value that was dropped still has the bytes of one, so its size can be asked.
+    let kept = value.as_ptr() as *const ManuallyDrop<T>;
+    // SAFETY: the block is live until it is given back below.
+    let layout = Layout::for_value(unsafe { &*kept });
+    if let Ok(frame) = frame(layout) {
+        // SAFETY: the value lies this far into its block.
+        let block = unsafe { value.cast::<u8>().sub(frame.offset) };
+        // SAFETY: the block came from the source with this layout, and nobody refers to it any more.
+        let _ = unsafe { source.free(block, frame.block) };
+    }
+}
+
+impl<'s, T: ?Sized, S: Source, C: Count> Shared<'s, T, S, C> {
+    const fn of(value: NonNull<T>, source: &'s S) -> Self {
+        Self { value, source, counts: PhantomData }
+    }
+
+    fn counts(&self) -> &Counts<C> {
+        // SAFETY: this reference keeps the block.
+        unsafe { counts(self.value) }
+    }
+
+    /// How many references keep the value.
+    pub fn count(this: &Self) -> usize {
+        this.counts().strong.get()
+    }
+
+    /// How many references do not keep it.
+    pub fn weak_count(this: &Self) -> usize {
+        this.counts().weak.get().saturating_sub(1)
+    }
+
+    /// Whether both are references to the same value.
+    #[must_use]
+    pub fn ptr_eq(this: &Self, other: &Self) -> bool {
+        ptr::addr_eq(this.value.as_ptr(), other.value.as_ptr())
+    }
+
+    /// One more reference.
+    ///
+    /// # Errors
+    ///
+    /// `too_many` at the largest count.
+    pub fn try_clone(this: &Self) -> Result<Self, Cond> {
+        this.counts().strong.up()?;
+        Ok(Self::of(this.value, this.source))
+    }
+
+    /// A reference that does not keep the value.
+    ///
+    /// # Errors
+    ///
+    /// `too_many` at the largest count.
+    pub fn downgrade(this: &Self) -> Result<WeakShared<'s, T, S, C>, Cond> {
+        loop {
+            match this.counts().weak.up() {
+                Ok(_) => return Ok(WeakShared { value: this.value, source: this.source, counts: PhantomData }),
+                // Closed for the moment that `get_mut` looks in another thread.
+                Err(Cond::BadAddress) => core::hint::spin_loop(),
+                Err(cond) => return Err(cond),
+            }
+        }
+    }
+
+    /// The value, if this is the only reference of either sort.
+    pub fn get_mut(this: &mut Self) -> Option<&mut T> {
+        let counts = this.counts();
+        // With the weak count closed nobody can make a strong reference out of a weak one meanwhile.
+        if !counts.weak.close() {
+            return None;
+        }
+        let alone = counts.strong.is_one();
+        counts.weak.open();
+        // SAFETY: if alone, no other reference is there, and none can be made while this one is borrowed.
+        if alone { Some(unsafe { this.value.as_mut() }) } else { None }
+    }
+
+    /// What [`unsize!`](crate::unsize) is made of.
+    ///
+    /// # Safety
+    ///
+    /// `by` is an unsizing coercion.
+    #[doc(hidden)]
+    #[must_use]
+    pub unsafe fn unsize_by<U: ?Sized>(self, by: fn(*mut T) -> *mut U) -> Shared<'s, U, S, C> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: a coercion keeps the address, which is not null.
+        let value = unsafe { NonNull::new_unchecked(by(this.value.as_ptr())) };
+        Shared::of(value, this.source)
+    }
+}
+
+impl<'s, T, S: Source, C: Count> Shared<'s, T, S, C> {
+    /// Places a value.
+    ///
+    /// # Errors
+    ///
+    /// What the source says; the value comes back with it.
+    pub fn new_in(value: T, source: &'s S) -> Result<Self, Refused<T>> {
+        match place::<C, S>(Layout::new::<T>(), source) {
+            Ok(block) => {
+                let place = block.cast::<T>();
+                // SAFETY: the block was just handed out for a `T`.
+                unsafe { place.write(value) };
+                Ok(Self::of(place, source))
+            }
+            Err(cond) => Err(Refused { value, cond }),
+        }
+    }
+}
+
+impl<'s, T: Copy, S: Source, C: Count> Shared<'s, [T], S, C> {
+    /// Places a copy of a slice.
+    ///
+    /// # Errors
+    ///
+    /// What the source says.
+    pub fn slice_in(values: &[T], source: &'s S) -> Result<Self, Cond> {
+        let block = place::<C, S>(Layout::for_value(values), source)?.cast::<T>();
+        // SAFETY: the block was just handed out, at least as long.
+        unsafe { block.copy_from_nonoverlapping(NonNull::from(values).cast(), values.len()) };
+        Ok(Self::of(NonNull::slice_from_raw_parts(block, values.len()), source))
+    }
+}
+
+impl<'s, S: Source, C: Count> Shared<'s, str, S, C> {
+    /// Places a copy of a string.
+    ///
+    /// # Errors
+    ///
+    /// What the source says.
+    pub fn str_in(text: &str, source: &'s S) -> Result<Self, Cond> {
+        let bytes = ManuallyDrop::new(Shared::<[u8], S, C>::slice_in(text.as_bytes(), source)?);
+        let value = bytes.value.as_ptr() as *mut str;
+        // SAFETY: made of a pointer that is not null.
+        Ok(Self::of(unsafe { NonNull::new_unchecked(value) }, source))
+    }
+}
+
+impl<T: ?Sized, S: Source, C: Count> Clone for Shared<'_, T, S, C> {
+    /// One more reference.
+    ///
+    /// # Panics
+    ///
+    /// At the largest count, which only a loop that leaks references reaches;
+    /// [`try_clone`](Shared::try_clone) says so instead.
+    fn clone(&self) -> Self {
+        Self::try_clone(self).expect("fewer references than half the address space")
+    }
+}
+
+impl<T: ?Sized, S: Source, C: Count> Drop for Shared<'_, T, S, C> {
+    fn drop(&mut self) {
+        /// The weak reference that all strong ones hold together, dropped even if the value's destructor panics.
+        struct Together<'s, T: ?Sized, S: Source, C: Count>(NonNull<T>, &'s S, PhantomData<C>);
+        impl<T: ?Sized, S: Source, C: Count> Drop for Together<'_, T, S, C> {
+            fn drop(&mut self) {
+                // SAFETY: the last strong reference gives it up.
+                unsafe { drop_weak::<T, S, C>(self.0, self.1) };
+            }
+        }
+        if self.counts().strong.down() {
+            let _together = Together::<T, S, C>(self.value, self.source, PhantomData);
+            // SAFETY: the last strong reference is gone, so nobody reaches the value any more.
+            unsafe { self.value.drop_in_place() };
+        }
+    }
+}
+
+impl<T: ?Sized, S: Source, C: Count> Deref for Shared<'_, T, S, C> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: this reference keeps the value, which is only changed by who has the only one.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized + fmt::Debug, S: Source, C: Count> fmt::Debug for Shared<'_, T, S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display, S: Source, C: Count> fmt::Display for Shared<'_, T, S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<'s, T: ?Sized, S: Source, C: Count> WeakShared<'s, T, S, C> {
+    fn counts(&self) -> &Counts<C> {
+        // SAFETY: this reference keeps the block.
+        unsafe { counts(self.value) }
+    }
+
+    /// A reference that keeps the value, if it is still there and can be counted.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Shared<'s, T, S, C>> {
+        self.counts().strong.up().ok()?;
+        Some(Shared::of(self.value, self.source))
+    }
+}
+
+impl<T: ?Sized, S: Source, C: Count> Clone for WeakShared<'_, T, S, C> {
+    /// One more weak reference.
+    ///
+    /// # Panics
+    ///
+    /// At the largest count, which only a loop that leaks references reaches.
+    fn clone(&self) -> Self {
+        loop {
+            match self.counts().weak.up() {
+                Ok(_) => return Self { value: self.value, source: self.source, counts: PhantomData },
+                // Closed for the moment that `get_mut` looks in another thread.
+                Err(Cond::BadAddress) => core::hint::spin_loop(),
+                Err(_) => panic!("fewer references than half the address space"),
+            }
+        }
+    }
+}
+
+impl<T: ?Sized, S: Source, C: Count> Drop for WeakShared<'_, T, S, C> {
+    fn drop(&mut self) {
+        // SAFETY: this reference is given up.
+        unsafe { drop_weak::<T, S, C>(self.value, self.source) };
+    }
+}
+
+impl<T: ?Sized, S: Source, C: Count> fmt::Debug for WeakShared<'_, T, S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Weak")
+    }
+}
