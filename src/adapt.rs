@@ -6,9 +6,9 @@
 /// What all of them answer, whatever `Allocator` and `AllocError` are.
 macro_rules! allocator {
     ($api:path, $error:path; $($(#[$cfg:meta])? [$($generic:tt)*] $store:ty),* $(,)?) => {$(
+        $(#[$cfg])?
         // SAFETY: the blocks are those of a `Source`, which promises what is asked here; all copies of
         // the reference are the same source.
-        $(#[$cfg])?
         unsafe impl<$($generic)*> $api for $store {
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, $error> {
                 Source::alloc(*self, layout).map_err(|_| $error)

@@ -64,6 +64,18 @@ impl What {
         }
     }
 
+    /// The name after a number.
+    const fn counted(self, count: usize) -> &'static str {
+        match (self, count) {
+            (_, 1) => self.name(),
+            (Self::Block, _) => "blocks",
+            (Self::Header, _) => "headers",
+            (Self::Hole, _) => "holes",
+            (Self::Mark, _) => "marks",
+            _ => self.name(),
+        }
+    }
+
     /// The letter in a picture.
     const fn letter(self) -> char {
         match self {
@@ -150,7 +162,7 @@ pub fn text(store: &dyn Inspect, out: &mut dyn Write) -> fmt::Result {
     let mut answer = Ok(());
     let mut count = [0_usize; What::ALL.len()];
     let mut bytes = [0_usize; What::ALL.len()];
-    let mut picture = Picture { start: 0, len: 0, cells: [' '; WIDTH], filled: [0; WIDTH] };
+    let mut picture = Picture { start: 0, len: 0, end: 0, cells: [' '; WIDTH], filled: [0; WIDTH] };
     let mut blocks = 0;
     store.inspect(&mut |record| {
         let index = What::ALL.iter().position(|what| *what == record.what).unwrap_or(0);
@@ -161,7 +173,7 @@ pub fn text(store: &dyn Inspect, out: &mut dyn Write) -> fmt::Result {
                 answer = answer.and_then(|()| picture.write(out));
             }
             blocks += 1;
-            picture = Picture { start: record.at, len: record.len, cells: [' '; WIDTH], filled: [0; WIDTH] };
+            picture = Picture { start: record.at, len: record.len, end: 0, cells: [' '; WIDTH], filled: [0; WIDTH] };
         } else {
             picture.add(record);
         }
@@ -175,7 +187,7 @@ pub fn text(store: &dyn Inspect, out: &mut dyn Write) -> fmt::Result {
     write!(out, "  {}:", store.kind())?;
     for ((what, count), bytes) in What::ALL.into_iter().zip(count).zip(bytes) {
         if count > 0 {
-            write!(out, " {count} {} ({bytes} B)", what.name())?;
+            write!(out, " {count} {} ({bytes} B)", what.counted(count))?;
         }
     }
     writeln!(out)
@@ -188,24 +200,29 @@ const MOST_PICTURES: usize = 6;
 struct Picture {
     start: usize,
     len: usize,
+    /// Where the pieces so far end.
+    end: usize,
     cells: [char; WIDTH],
     filled: [usize; WIDTH],
 }
 
 impl Picture {
-    /// The piece that covers most of a character's part of the block wins it.
+    /// The piece that covers most of a character's part of the block wins it; one that lies within what was
+    /// told before (a free cell in a run) wins what it covers half of.
     fn add(&mut self, record: &Record) {
         if self.len == 0 || record.at < self.start {
             return;
         }
         let from = record.at - self.start;
         let to = (from + record.len).min(self.len);
+        let within = record.at < self.end;
+        self.end = self.end.max(record.at + record.len);
         let scale = |offset: usize| offset.saturating_mul(WIDTH) / self.len;
         for column in scale(from)..=scale(to.saturating_sub(1)).min(WIDTH - 1) {
             let begin = (column * self.len / WIDTH).max(from);
             let end = ((column + 1) * self.len).div_ceil(WIDTH).min(to);
             let covered = end.saturating_sub(begin);
-            if covered > self.filled[column] {
+            if covered > self.filled[column] || within && 2 * covered >= self.filled[column] {
                 self.filled[column] = covered;
                 self.cells[column] = record.what.letter();
             }

@@ -264,20 +264,31 @@ pub unsafe fn free(payload: NonNull<u8>) -> Result<(), Cond> {
 #[cfg(feature = "shred")]
 pub unsafe fn shred(payload: NonNull<u8>) -> Result<(), Cond> {
     // SAFETY: the caller's promise.
-    unsafe { header(payload) }.id.taint();
+    unsafe { taint(payload) };
     // SAFETY: the caller's promise.
     unsafe { free(payload) }
 }
 
-/// Marks the cell, so that its bytes are destroyed when the last reference goes.
+/// Marks the cell, so that its bytes are destroyed when the last reference goes, or its store.
 ///
 /// # Safety
 ///
-/// The address is that of a live counted cell's payload.
+/// The address is that of a live counted cell's payload, whose store is where it was.
 #[cfg(feature = "shred")]
 pub unsafe fn taint(payload: NonNull<u8>) {
     // SAFETY: the caller's promise.
-    unsafe { header(payload) }.id.taint();
+    let front = unsafe { header(payload) };
+    front.id.taint();
+    // The store must know too: it may be destroyed before the last reference is dropped.
+    // SAFETY: the caller's promise.
+    let ops = unsafe { front.src.as_ref() }.ops();
+    if let (Some(ops), Some(frame)) = (ops, front.frame(front.has_hook())) {
+        let block = payload.as_ptr().wrapping_sub(frame.offset);
+        // SAFETY: the block that the payload lies in is not at null.
+        let block = unsafe { NonNull::new_unchecked(block) };
+        // SAFETY: the caller's promise. A store that does not find its own block has been overwritten.
+        let _ = unsafe { (ops.taint_cell)(front.src, block) };
+    }
 }
 
 /// # Safety

@@ -92,7 +92,7 @@ impl<S: Source, H: Layer> Inspect for Pool<S, H> {
     }
 
     /// With headers each cell tells what it is. Bare cells do not know: a block's handed-out cells are
-    /// one run of `used`, and after all blocks the free ones are told in the order of their list.
+    /// one run of `used`, and then those of them that are free are told in the order of their list.
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
         for (number, (block, end)) in self.blocks().enumerate() {
             let piece = |at: *mut u8, to: *mut u8, what| Record {
@@ -112,24 +112,31 @@ impl<S: Source, H: Layer> Inspect for Pool<S, H> {
                 }
             } else if end != first {
                 visit(&Record { kind: Kind::Pool, payload: self.cellsz, ..piece(first, end, What::Used) });
+                self.each_free_between(first.addr(), end.addr(), &mut |at, next| {
+                    let links = [next, 0, 0, 0, 0];
+                    visit(&Record { block: number, links, ..Record::new(at, self.stride, What::Free) });
+                });
             }
             if end != last {
                 visit(&piece(end, last, What::Fresh));
-            }
-        }
-        if !H::HEADERS {
-            let mut at = self.bottom.get();
-            while !at.is_null() {
-                let next = Self::next_free(at);
-                let links = [next.addr(), 0, 0, 0, 0];
-                visit(&Record { links, ..Record::new(at.addr(), self.stride, What::Free) });
-                at = next;
             }
         }
     }
 }
 
 impl<S: Source, H: Layer> Pool<S, H> {
+    /// Visits the free cells that lie between two addresses, in the order of their list, each with the next.
+    fn each_free_between(&self, from: usize, to: usize, visit: &mut dyn FnMut(usize, usize)) {
+        let mut at = self.bottom.get();
+        while !at.is_null() {
+            let next = Self::next_free(at);
+            if (from..to).contains(&at.addr()) {
+                visit(at.addr(), next.addr());
+            }
+            at = next;
+        }
+    }
+
     fn record(&self, block: usize, cell: &PoolCell) -> Record {
         let what = match cell.state() {
             Some(State::Live) => What::Used,

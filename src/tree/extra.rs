@@ -21,6 +21,8 @@ pub(super) struct Extra {
     owner: Var<*const Node>,
     hooks: Var<*const Hook>,
     guard: Var<Option<(Guard, *mut ())>>,
+    /// Whether the tree counts it among those that have something to run or ask.
+    counted: Var<bool>,
 }
 
 /// A destructor on a node's list, the newest first.
@@ -38,6 +40,7 @@ impl Extra {
             owner: Var::new(root.as_ptr()),
             hooks: Var::new(ptr::null()),
             guard: Var::new(None),
+            counted: Var::new(false),
         }
     }
 
@@ -159,20 +162,21 @@ impl<S: Source> Tree<S> {
     /// The node's own extra, made if it has none.
     fn make_extra<'a>(&self, node: N) -> Result<&'a Extra, Cond> {
         let common = node.extra().ok_or(Cond::FailAssert)?;
-        if let Some(own) = node.own_extra() {
-            if node.parent().is_none() && self.hooked.get() == 0 {
-                // The root's stands in it already; it counts from its first use on.
-                self.hooked.set(1);
+        let own = match node.own_extra() {
+            Some(own) => own,
+            None => {
+                let place = self.source.alloc(Layout::new::<Extra>())?.cast::<Extra>();
+                // SAFETY: just allocated for it.
+                unsafe { place.write(Extra::own(common.root, node)) };
+                node.set_extra(place.as_ptr());
+                // SAFETY: just written, and there as long as the node.
+                unsafe { place.as_ref() }
             }
-            return Ok(own);
+        };
+        if !own.counted.replace(true) {
+            self.hooked.set(self.hooked.get() + 1);
         }
-        let place = self.source.alloc(Layout::new::<Extra>())?.cast::<Extra>();
-        // SAFETY: just allocated for it.
-        unsafe { place.write(Extra::own(common.root, node)) };
-        node.set_extra(place.as_ptr());
-        self.hooked.set(self.hooked.get() + 1);
-        // SAFETY: just written, and there as long as the node.
-        Ok(unsafe { place.as_ref() })
+        Ok(own)
     }
 
     /// Runs the next destructor of a node; says whether there was one.
@@ -196,8 +200,10 @@ impl<S: Source> Tree<S> {
             extra.hooks.set(unsafe { hook.as_ref() }.next.get());
             self.free_part(hook);
         }
-        if node.parent().is_some() || Some(node) != N::of(extra.root) {
+        if extra.counted.replace(false) {
             self.hooked.set(self.hooked.get() - 1);
+        }
+        if Some(node) != N::of(extra.root) {
             self.free_part(NonNull::from(extra));
         }
     }

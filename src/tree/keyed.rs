@@ -234,7 +234,7 @@ impl<T, S: Source> KeyTree<T, S> {
     /// `bad_address` if it has gone.
     #[cfg(feature = "shred")]
     pub fn taint(&mut self, key: Key) -> Result<(), Cond> {
-        self.node(key).ok_or(Cond::BadAddress)?.taint();
+        self.tree.taint_it(self.node(key).ok_or(Cond::BadAddress)?);
         Ok(())
     }
 

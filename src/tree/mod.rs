@@ -78,12 +78,37 @@ pub struct Tree<S: Source> {
     hooked: Var<usize>,
     /// Blocks that the source refused to take back, linked by `next`.
     refused: Var<*const Node>,
-    /// Tells the source that a block is a node; only a managed tree's source wants to know.
-    tag: Option<unsafe fn(&S, NonNull<u8>)>,
+    /// What a managed tree's source is told of its nodes; another's does not want to know.
+    tell: Option<Tell<S>>,
     source: S,
 }
 
 const _: () = assert!(offset_of!(Tree<Fixed<'_>>, ops) == Head::OPS);
+
+/// What a store is told of the blocks in which nodes lie.
+struct Tell<S> {
+    /// That it is a node.
+    node: unsafe fn(&S, NonNull<u8>),
+    /// That it is tainted.
+    #[cfg(feature = "shred")]
+    taint: unsafe fn(&S, NonNull<u8>),
+}
+
+impl<S: Store> Tell<S> {
+    const fn new() -> Self {
+        Self {
+            node: |source, block| {
+                // SAFETY: who tells has just allocated the block.
+                unsafe { source.set_kind(block, Kind::Tree) };
+            },
+            #[cfg(feature = "shred")]
+            taint: |source, block| {
+                // A store that does not find its own block has been overwritten; the node knows by itself.
+                let _ = source.taint_cell(block);
+            },
+        }
+    }
+}
 
 // SAFETY: the nodes belong to this value, and cells borrow it or are raw.
 unsafe impl<S: Source + Send> Send for Tree<S> {}
@@ -98,14 +123,7 @@ impl<'a> Tree<Heap<Fixed<'a>>> {
 impl<S: Store> Tree<S> {
     /// A tree whose nodes can be managed pointers; its source must know its cells.
     pub const fn managed_in(source: S) -> Self {
-        /// # Safety
-        ///
-        /// As for [`Store::set_kind`].
-        unsafe fn tag<S: Store>(source: &S, block: NonNull<u8>) {
-            // SAFETY: the caller's promise.
-            unsafe { source.set_kind(block, Kind::Tree) };
-        }
-        Self::build(source, Some(Ops::of::<Self>()), Some(tag::<S>))
+        Self::build(source, Some(Ops::of::<Self>()), Some(Tell::new()))
     }
 
     /// A node as a managed pointer: the last child of `parent`, its contents undefined.
@@ -137,7 +155,7 @@ impl<S: Source> Tree<S> {
         Self::build(source, None, None)
     }
 
-    const fn build(source: S, ops: Option<&'static Ops>, tag: Option<unsafe fn(&S, NonNull<u8>)>) -> Self {
+    const fn build(source: S, ops: Option<&'static Ops>, tell: Option<Tell<S>>) -> Self {
         Self {
             id: Cell::new(Kind::Tree, Layout::new::<Head>(), State::Live),
             root: Var::new(ptr::null()),
@@ -147,7 +165,7 @@ impl<S: Source> Tree<S> {
             peak: Var::new(0),
             hooked: Var::new(0),
             refused: Var::new(ptr::null()),
-            tag,
+            tell,
             source,
         }
     }
@@ -180,9 +198,9 @@ impl<S: Source> Tree<S> {
     fn make(&self, layout: Layout, extra: *const Extra) -> Result<N, Cond> {
         let frame = Frame::new(HEADER, layout)?;
         let block = self.source.alloc(frame.block)?.cast::<u8>();
-        if let Some(tag) = self.tag {
+        if let Some(tell) = &self.tell {
             // SAFETY: just allocated by us.
-            unsafe { tag(&self.source, block) };
+            unsafe { (tell.node)(&self.source, block) };
         }
         let place = inside(block, frame.offset - HEADER).cast::<Node>();
         // SAFETY: the frame has room for the header right before the payload, aligned.
@@ -391,10 +409,15 @@ impl<S: Source> Tree<S> {
             unsafe { self.source.resize(old.start, old.layout, new.block) }?.cast()
         };
         if start != old.start
-            && let Some(tag) = self.tag
+            && let Some(tell) = &self.tell
         {
             // SAFETY: just allocated by us.
-            unsafe { tag(&self.source, start) };
+            unsafe { (tell.node)(&self.source, start) };
+            #[cfg(feature = "shred")]
+            if tainted {
+                // SAFETY: as above.
+                unsafe { (tell.taint)(&self.source, start) };
+            }
         }
         self.count(new.block.size(), old.layout.size());
         // SAFETY: the header was moved with the block.
@@ -424,8 +447,17 @@ impl<S: Source> Tree<S> {
     #[cfg(feature = "shred")]
     pub unsafe fn taint_node(&self, node: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
-        unsafe { self.node(node) }?.taint();
+        self.taint_it(unsafe { self.node(node) }?);
         Ok(())
+    }
+
+    #[cfg(feature = "shred")]
+    fn taint_it(&self, node: N) {
+        node.taint();
+        if let (Some(tell), Some(block)) = (&self.tell, node.block()) {
+            // SAFETY: the block is the source's.
+            unsafe { (tell.taint)(&self.source, block.start) };
+        }
     }
 
     /// The header of a live node: its links are there to be read.
