@@ -45,6 +45,7 @@ mod kind;
 mod lin;
 #[cfg(feature = "platform")]
 mod pages;
+mod poison;
 mod pool;
 mod ptr;
 mod ranges;

@@ -45,11 +45,16 @@ impl<P: Platform> Pages<P> {
         Self { platform }
     }
 
+    /// Bytes of the pages that a layout takes.
+    fn whole(&self, layout: Layout) -> usize {
+        // No overflow: a layout's size is at most half of all addresses.
+        layout.size().max(1).next_multiple_of(self.platform.page_size())
+    }
+
     /// More alignment than a page has: maps more, and gives back what lies before and after.
     #[cold]
-    fn grant_aligned(&self, len: usize, align: usize) -> Result<Grant, Cond> {
-        let page = self.platform.page_size();
-        let len = len.checked_next_multiple_of(page).ok_or(Cond::BadSize)?;
+    fn grant_aligned(&self, layout: Layout) -> Result<Grant, Cond> {
+        let (len, align) = (self.whole(layout), layout.align());
         let run = self.platform.map(len.checked_add(align).ok_or(Cond::BadSize)?)?;
         let before = run.start.addr().get().wrapping_neg() & (align - 1);
         let after = run.len - before - len;
@@ -84,28 +89,26 @@ unsafe impl<P: Platform> Source for Pages<P> {
     }
 
     fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
-        let len = layout.size().max(1);
         if layout.align() > self.platform.page_size() {
-            return self.grant_aligned(len, layout.align());
+            return self.grant_aligned(layout);
         }
-        let run = self.platform.map(len)?;
+        let run = self.platform.map(layout.size().max(1))?;
         Ok(Grant { bytes: NonNull::slice_from_raw_parts(run.start, run.len), zeroed: run.zeroed })
     }
 
     unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
-        // SAFETY: the caller's promise; the platform rounds up to the whole pages that were mapped.
-        unsafe { self.platform.unmap(block, layout.size().max(1)) }.map(drop)
+        // SAFETY: the caller's promise; these are the whole pages that were mapped.
+        unsafe { self.platform.unmap(block, self.whole(layout)) }.map(drop)
     }
 
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
-        let page = self.platform.page_size();
-        let pages = |layout: Layout| layout.size().max(1).div_ceil(page);
-        if pages(old) == pages(new) {
-            return Ok(NonNull::slice_from_raw_parts(block, pages(new) * page));
+        let (from, to) = (self.whole(old), self.whole(new));
+        if from == to {
+            return Ok(NonNull::slice_from_raw_parts(block, to));
         }
-        if new.align() <= page {
+        if new.align() <= self.platform.page_size() {
             // SAFETY: the caller's promise.
-            match unsafe { self.platform.remap(block, old.size().max(1), new.size().max(1)) } {
+            match unsafe { self.platform.remap(block, from, to) } {
                 Ok(run) => return Ok(NonNull::slice_from_raw_parts(run.start, run.len)),
                 Err(Cond::NoRoom) => {}
                 Err(cond) => return Err(cond),

@@ -22,6 +22,9 @@ struct Free {
     prev: Var<*const Free>,
 }
 
+/// Bytes at the front of a free block that hold its size and links.
+pub(super) const FRONT: usize = size_of::<Free>();
+
 /// The lists.
 pub(super) struct Bins {
     lists: [Var<*const Free>; LISTS],

@@ -12,6 +12,7 @@ use core::ptr::{self, NonNull};
 use super::{HEADER, Heap, bins, extent};
 use crate::bits::Bits;
 use crate::cell::{MIN_ALIGN, inside, round_up};
+use crate::poison::show;
 use crate::ranges::Range;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
@@ -275,6 +276,7 @@ impl<S: Source> Heap<S> {
     pub(super) fn give_back_chunk(&self, chunk: &Chunk) -> Result<(), Cond> {
         let (size, next, prev) = (chunk.size, chunk.next.get(), chunk.prev.get());
         self.ranges.remove(chunk.range());
+        show(chunk.start(), chunk.size);
         // SAFETY: the chunk came from the source with this layout, and nothing in it is used.
         if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout()) } {
             // SAFETY: it was in until just now.
@@ -321,6 +323,9 @@ impl<S: Source> Heap<S> {
         for chunk in self.all_chunks() {
             self.each_block(chunk, &mut |block, size, live| {
                 let payload = inside(block, HEADER);
+                if live {
+                    show(payload, size - HEADER);
+                }
                 if live && (self.id.is_tainted() || self.header(payload).is_tainted()) {
                     // SAFETY: a live cell's bytes, used no more.
                     unsafe { wipe_if(true, payload, size - HEADER) };

@@ -33,6 +33,7 @@ use core::ptr::{self, NonNull};
 
 use crate::cell::{Cell, Head, MIN_ALIGN, State, inside, round_up};
 use crate::growth::Growth;
+use crate::poison::{hide, show};
 use crate::ranges::Ranges;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
@@ -307,6 +308,7 @@ impl<S: Source> Heap<S> {
         // SAFETY: the first unit of a block that is ours, aligned.
         unsafe { header.cast::<Cell>().write(Cell::new(Kind::Heap, layout, State::Live)) };
         chunk.set_live(inside(header, HEADER));
+        hide(inside(header, layout.size()), extent - layout.size());
         if ptr::eq(chunk, self.idle.get()) {
             self.idle.set(ptr::null());
         }
@@ -331,6 +333,7 @@ impl<S: Source> Heap<S> {
         let header = self.header(payload);
         let extent = extent(header);
         let shred = shred || header.is_tainted() || self.id.is_tainted();
+        show(payload, extent - HEADER);
         // SAFETY: the cell's own bytes, used no more.
         unsafe { wipe_if(shred, payload, extent - HEADER) };
         if chunk.is_solo() {
@@ -371,11 +374,15 @@ impl<S: Source> Heap<S> {
         bins::write_size(block, size);
         chunk.set_edge(block, size);
         self.bins.insert(block, size);
+        // What is not the size at both ends nor a link.
+        let front = bins::FRONT.min(size - size_of::<usize>());
+        hide(inside(block, front), size - size_of::<usize>() - front);
     }
 
     fn take_off(&self, chunk: &Chunk, block: NonNull<u8>, size: usize) {
         chunk.clear_edge(block, size);
         self.bins.remove(block, size);
+        show(block, size);
     }
 
     /// Grows or shrinks a cell that is known to be live and of this heap.
@@ -397,6 +404,7 @@ impl<S: Source> Heap<S> {
             wanted <= old || self.extend(chunk, payload, old, wanted)
         };
         if in_place {
+            show(payload, old.max(wanted) - HEADER);
             if wanted < old {
                 let tail = inside(payload, wanted - HEADER);
                 // SAFETY: what shrinking leaves over is the cell's own, used no more.
@@ -407,6 +415,7 @@ impl<S: Source> Heap<S> {
                 }
             }
             header.set_size(HEADER + new.size());
+            hide(inside(payload, new.size()), wanted - HEADER - new.size());
             self.count(wanted, old);
             return Ok(NonNull::slice_from_raw_parts(payload, new.size()));
         }

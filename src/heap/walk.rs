@@ -117,6 +117,11 @@ impl<S: Source> Inspect for Heap<S> {
                     ..piece
                 });
             });
+            // What a source gave beyond whole units, which no cell can use.
+            let (end, last) = (chunk.end().addr().get(), start + chunk.size());
+            if end < last {
+                visit(&Record { block: number, ..Record::new(end, last - end, What::Fresh) });
+            }
         }
     }
 }

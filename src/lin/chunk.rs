@@ -12,6 +12,7 @@ use core::ptr::{self, NonNull};
 use super::Lin;
 use crate::bits::Bits;
 use crate::cell::{Cell, Layer, MIN_ALIGN, inside, round_up};
+use crate::poison::{hide, show};
 use crate::ranges::Range;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
@@ -181,6 +182,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         unsafe { place.write(chunk) };
         // SAFETY: just written; from now on only shared references are made.
         let chunk = unsafe { place.as_ref() };
+        hide(inside(start, first), size - first);
         if H::HEADERS {
             chunk.live().clear_all(size);
             // SAFETY: the block overlaps no other and stays until it is given back.
@@ -228,13 +230,16 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 let payload = at.wrapping_add(size_of::<Cell>());
                 chunk.live().clear(chunk.index(payload));
                 let bytes = inside(start, payload.addr() - from.addr());
+                show(bytes, extent - size_of::<Cell>());
                 // SAFETY: the cell's own bytes, which are used no more.
                 unsafe { wipe_if(header.is_tainted(), bytes, extent - size_of::<Cell>()) };
                 at = at.wrapping_add(extent);
             }
         }
+        show(start, len);
         // SAFETY: all of it was handed out and is used no more.
         unsafe { wipe_if(self.is_tainted(), start, len) };
+        hide(start, len);
     }
 
     /// Live cells (bare: chunks in use) and the bytes before the cursor, in all chunks.
@@ -243,18 +248,17 @@ impl<S: Source, H: Layer> Lin<S, H> {
         self.below.get() + newest
     }
 
+    /// The chunks that wait to be used again.
+    pub(super) fn spare_chunks<'a>(&self) -> impl Iterator<Item = &'a Chunk> {
+        // SAFETY: null or a chunk that the region holds.
+        let first: Option<&Chunk> = unsafe { self.spare.get().as_ref() };
+        core::iter::successors(first, |chunk| chunk.prev())
+    }
+
     /// Bytes held from the source.
     pub(super) fn held(&self) -> usize {
-        let mut held = 0;
-        // SAFETY: null or a chunk that the region holds.
-        let spare: Option<&Chunk> = unsafe { self.spare.get().as_ref() };
-        for mut chunk in [self.newest(), spare] {
-            while let Some(this) = chunk {
-                held += this.size;
-                chunk = this.prev();
-            }
-        }
-        held
+        let in_use = core::iter::successors(self.newest(), |chunk| chunk.prev());
+        in_use.chain(self.spare_chunks()).map(Chunk::size).sum()
     }
 
     /// See [`Source::largest`].

@@ -31,6 +31,7 @@ use core::ptr::{self, NonNull};
 
 use crate::cell::{Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State, inside, round_up};
 use crate::growth::Growth;
+use crate::poison::{hide, show};
 use crate::ranges::Ranges;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
@@ -207,12 +208,14 @@ impl<S: Source, H: Layer> Lin<S, H> {
             return self.bump_in_next_chunk(layout);
         }
         self.cursor.set(cursor.wrapping_add(size));
-        let payload = cursor.wrapping_add(pad + Self::HEADER);
-        if H::HEADERS {
-            self.begin_cell(cursor, pad, payload, layout);
-        }
         // SAFETY: there is room only in a chunk, and no chunk is at null.
-        Ok(unsafe { NonNull::new_unchecked(payload) })
+        let start = unsafe { NonNull::new_unchecked(cursor) };
+        let payload = inside(start, pad + Self::HEADER);
+        show(start, pad + Self::HEADER + layout.size());
+        if H::HEADERS {
+            self.begin_cell(cursor, pad, payload.as_ptr(), layout);
+        }
+        Ok(payload)
     }
 
     #[cold]
@@ -260,8 +263,10 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// The cell is live and nothing uses it any more.
     unsafe fn give_back(&self, payload: NonNull<u8>, size: usize, shred: bool) {
         let extent = round_up(size);
+        show(payload, extent);
         // SAFETY: the caller's promise: the cell's bytes, used no more.
         unsafe { wipe_if(shred || self.is_tainted(), payload, extent) };
+        hide(payload, extent);
         let end = payload.as_ptr().wrapping_add(extent);
         let newest = end == self.cursor.get();
         if newest {
@@ -280,6 +285,9 @@ impl<S: Source, H: Layer> Lin<S, H> {
             header.set_size(Self::HEADER + extent);
             header.set_kind(Kind::None);
             header.set_state(if shred { State::Shredded } else { State::Free });
+            if newest {
+                hide(NonNull::from(header).cast(), Self::HEADER);
+            }
         }
     }
 
@@ -296,8 +304,10 @@ impl<S: Source, H: Layer> Lin<S, H> {
         if payload.as_ptr().wrapping_add(extent) == self.cursor.get() {
             let room = self.limit.get().addr() - payload.addr().get();
             if wanted <= room {
+                show(payload, extent.max(wanted));
                 // SAFETY: what shrinking leaves over is the cell's own, used no more.
                 unsafe { wipe_if(shred, tail, extent - wanted.min(extent)) };
+                hide(inside(payload, new.size()), extent.max(wanted) - new.size());
                 if let Some(chunk) = self.newest() {
                     chunk.touched(self.cursor.get());
                 }
@@ -307,9 +317,12 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 return done;
             }
         } else if wanted <= extent {
+            show(payload, extent);
             // SAFETY: as above.
             unsafe { wipe_if(shred, tail, extent - wanted) };
+            hide(inside(payload, new.size()), extent - new.size());
             if H::HEADERS && wanted < extent {
+                show(tail, Self::HEADER);
                 self.write_header(tail.as_ptr(), Kind::None, extent - wanted - Self::HEADER, MIN_ALIGN);
             }
             self.set_payload_size(payload, new.size());
@@ -360,6 +373,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
             if H::HEADERS {
                 self.ranges.remove(chunk.range());
             }
+            show(chunk.start(), chunk.size());
             // SAFETY: the chunk came from the source with this layout, and nothing is in it.
             if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout()) } {
                 answer = Err(cond);

@@ -124,7 +124,9 @@ impl<S: Source, H: Layer> Inspect for Lin<S, H> {
     }
 
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
-        for (number, (chunk, end)) in self.chunks().enumerate() {
+        // Spare chunks come last, with nothing in them.
+        let spare = self.spare_chunks().map(|chunk| (chunk, chunk.first()));
+        for (number, (chunk, end)) in self.chunks().chain(spare).enumerate() {
             let (start, first) = (chunk.start().addr().get(), chunk.first().addr());
             let record = Record { block: number, ..Record::new(start, chunk.size(), What::Block) };
             visit(&record);
@@ -154,7 +156,8 @@ impl<S: Source, H: Layer> Inspect for Lin<S, H> {
                     Record { block: number, kind: Kind::Lin, ..Record::new(first, end.addr() - first, What::Used) };
                 visit(&run);
             }
-            let free = chunk.end().addr() - end.addr();
+            // With what a source gave beyond whole units, which no cell can use.
+            let free = start + chunk.size() - end.addr();
             if free > 0 {
                 visit(&Record { block: number, ..Record::new(end.addr(), free, What::Fresh) });
             }

@@ -11,6 +11,7 @@ use core::ptr::{self, NonNull};
 
 use super::Pool;
 use crate::cell::{Layer, MIN_ALIGN, inside, round_up};
+use crate::poison::{hide, show};
 use crate::ranges::Range;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
@@ -144,6 +145,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
         unsafe { place.write(block) };
         // SAFETY: just written; from now on only shared references are made.
         let block = unsafe { place.as_ref() };
+        hide(inside(start, block.first), size - block.first);
         if H::HEADERS {
             // SAFETY: the block overlaps no other and stays until it is given back.
             unsafe { self.ranges.insert(block.range()) };
@@ -158,6 +160,8 @@ impl<S: Source, H: Layer> Pool<S, H> {
             let end = if ptr::eq(block, self.block.get()) { self.fresh.get() } else { block.end(self.stride) };
             let handed_out = end.addr() - block.first().addr();
             let whole = self.is_tainted();
+            let first = inside(block.start(), block.first);
+            show(first, handed_out);
             let mut at = 0;
             while H::HEADERS && !whole && at < handed_out {
                 let payload = inside(block.start(), block.first + at + Self::HEADER);
@@ -166,9 +170,9 @@ impl<S: Source, H: Layer> Pool<S, H> {
                 unsafe { wipe_if(tainted, payload, self.stride - Self::HEADER) };
                 at += self.stride;
             }
-            let first = inside(block.start(), block.first);
             // SAFETY: all of these bytes were handed out and are used no more.
             unsafe { wipe_if(whole, first, handed_out) };
+            hide(first, handed_out);
             block.in_use.set(false);
             if handed_out > 0 {
                 block.zeroed.set(false);
@@ -196,6 +200,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             if H::HEADERS {
                 self.ranges.remove(block.range());
             }
+            show(block.start(), block.size);
             // SAFETY: the block came from the source with this layout, and nothing is in it.
             if let Err(cond) = unsafe { self.source.free(block.start(), block.layout()) } {
                 answer = Err(cond);
@@ -211,17 +216,16 @@ impl<S: Source, H: Layer> Pool<S, H> {
         answer
     }
 
+    /// The blocks that wait to be used again.
+    pub(super) fn spare_blocks<'a>(&self) -> impl Iterator<Item = &'a Block> {
+        // SAFETY: null or a block that the pool holds.
+        let first: Option<&Block> = unsafe { self.spare.get().as_ref() };
+        core::iter::successors(first, |block| block.prev())
+    }
+
     /// Bytes held from the source.
     pub(super) fn held(&self) -> usize {
-        let mut held = 0;
-        // SAFETY: null or a block that the pool holds.
-        let spare: Option<&Block> = unsafe { self.spare.get().as_ref() };
-        for mut block in [self.newest(), spare] {
-            while let Some(this) = block {
-                held += this.size;
-                block = this.prev();
-            }
-        }
-        held
+        let in_use = core::iter::successors(self.newest(), |block| block.prev());
+        in_use.chain(self.spare_blocks()).map(Block::size).sum()
     }
 }

@@ -30,6 +30,7 @@ use core::ptr::{self, NonNull};
 use crate::cell::{Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State};
 use crate::fixed::StaticBytes;
 use crate::growth::Growth;
+use crate::poison::{hide, show};
 use crate::ranges::Ranges;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
@@ -278,6 +279,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
     fn take(&self) -> Result<(NonNull<u8>, bool), Cond> {
         if let Some(cell) = Self::cell(self.bottom.get()) {
             self.bottom.set(cell.last.get());
+            show(NonNull::from(cell).cast(), self.stride);
             return Ok((self.hand_out(cell), false));
         }
         let fresh = self.fresh.get();
@@ -296,6 +298,9 @@ impl<S: Source, H: Layer> Pool<S, H> {
         self.fresh.set(fresh.wrapping_add(self.stride));
         let cell = fresh.cast::<PoolCell>().cast_const();
         self.top.set(cell);
+        // SAFETY: a cell in a block is not at null.
+        let place = unsafe { NonNull::new_unchecked(fresh) };
+        show(place, self.stride);
         if H::HEADERS {
             let header = PoolCell {
                 last: Var::new(ptr::null()),
@@ -307,8 +312,6 @@ impl<S: Source, H: Layer> Pool<S, H> {
             // SAFETY: a cell of the newest block that was never handed out; it is ours to write.
             unsafe { cell.cast_mut().write(header) };
         }
-        // SAFETY: a cell in a block is not at null.
-        let place = unsafe { NonNull::new_unchecked(fresh) };
         let payload = match Self::cell(cell) {
             Some(cell) if H::HEADERS => self.hand_out(cell),
             _ => place,
@@ -381,6 +384,8 @@ impl<S: Source, H: Layer> Pool<S, H> {
             unsafe { cell.cast::<*const PoolCell>().write(self.bottom.get()) };
         }
         self.bottom.set(cell);
+        let link = if H::HEADERS { 0 } else { size_of::<*const PoolCell>() };
+        hide(crate::cell::inside(payload, link), self.stride - Self::HEADER - link);
     }
 
     /// The header of a cell that was handed out; only with [`Headers`].

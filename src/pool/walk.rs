@@ -94,7 +94,9 @@ impl<S: Source, H: Layer> Inspect for Pool<S, H> {
     /// With headers each cell tells what it is. Bare cells do not know: a block's handed-out cells are
     /// one run of `used`, and then those of them that are free are told in the order of their list.
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
-        for (number, (block, end)) in self.blocks().enumerate() {
+        // Spare blocks come last, with nothing in them.
+        let spare = self.spare_blocks().map(|block| (block, block.first()));
+        for (number, (block, end)) in self.blocks().chain(spare).enumerate() {
             let piece = |at: *mut u8, to: *mut u8, what| Record {
                 block: number,
                 ..Record::new(at.addr(), to.addr() - at.addr(), what)
