@@ -215,10 +215,10 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The block for a payload behind `header` bytes.
+    /// The block for a payload behind `header` bytes, from a source whose blocks are aligned to `least`.
     #[inline]
-    pub(crate) fn new(header: usize, payload: Layout) -> Result<Self, Cond> {
-        let align = payload.align().max(MIN_ALIGN);
+    pub(crate) fn new(header: usize, payload: Layout, least: usize) -> Result<Self, Cond> {
+        let align = payload.align().max(least);
         let offset = Self::offset(header, align);
         let size = offset.checked_add(payload.size()).ok_or(Cond::BadSize)?;
         let block = Layout::from_size_align(size, align).map_err(|_| Cond::BadSize)?;

@@ -22,8 +22,8 @@ fn place(base: usize, len: usize, used: usize, layout: Layout) -> Result<(usize,
 /// The caller's bytes: a stack array, a field, a piece of something larger.
 ///
 /// Blocks are handed out one after the other. The newest can be given back, grown and shrunk in
-/// place; the room of an older one is lost until all go, so this is a source for a few large blocks:
-/// put a store on it. Stores made by their `fixed` constructors stand on one.
+/// place; the room of an older one comes back when all have gone, so this is a source for a few large
+/// blocks: put a store on it. Stores made by their `fixed` constructors stand on one.
 ///
 /// ```
 /// use core::mem::MaybeUninit;
@@ -39,6 +39,8 @@ pub struct Fixed<'a> {
     base: NonNull<u8>,
     len: usize,
     used: Var<usize>,
+    /// Blocks that are handed out.
+    live: Var<usize>,
     bytes: PhantomData<&'a mut [MaybeUninit<u8>]>,
 }
 
@@ -54,7 +56,7 @@ impl<'a> Fixed<'a> {
         let len = bytes.len();
         // SAFETY: a reference is never null.
         let base = unsafe { NonNull::new_unchecked(bytes.as_mut_ptr().cast::<u8>()) };
-        Self { base, len, used: Var::new(0), bytes: PhantomData }
+        Self { base, len, used: Var::new(0), live: Var::new(0), bytes: PhantomData }
     }
 
     /// Bytes that are handed out, with the padding between them.
@@ -75,6 +77,7 @@ unsafe impl Source for Fixed<'_> {
     fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
         let (start, end) = place(self.base.addr().get(), self.len, self.used.get(), layout)?;
         self.used.set(end);
+        self.live.set(self.live.get() + 1);
         // SAFETY: `place` keeps start and end within the bytes.
         let block = unsafe { self.base.add(start) };
         Ok(NonNull::slice_from_raw_parts(block, layout.size()))
@@ -82,7 +85,10 @@ unsafe impl Source for Fixed<'_> {
 
     unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
         let start = block.addr().get() - self.base.addr().get();
-        if start + layout.size().max(1) == self.used.get() {
+        self.live.set(self.live.get() - 1);
+        if self.live.get() == 0 {
+            self.used.set(0);
+        } else if start + layout.size().max(1) == self.used.get() {
             self.used.set(start);
         }
         Ok(())
@@ -104,6 +110,8 @@ unsafe impl Source for Fixed<'_> {
         let moved = self.alloc(new)?;
         // SAFETY: both blocks are live and distinct; the new one is longer.
         unsafe { block.copy_to_nonoverlapping(moved.cast(), old.size()) };
+        // SAFETY: the caller's promise; the bytes are in the new block.
+        unsafe { self.free(block, old) }?;
         Ok(moved)
     }
 
@@ -128,7 +136,8 @@ unsafe impl Source for Fixed<'_> {
 /// # Ok::<(), Cond>(())
 /// ```
 ///
-/// Blocks are handed out one after the other, and only the newest comes back, as for [`Fixed`].
+/// Blocks are handed out one after the other, and only the newest comes back; the room of an older one
+/// is lost. It is for the blocks of a few stores that live as long as the program.
 #[repr(C, align(16))]
 pub struct StaticBytes<const N: usize> {
     bytes: UnsafeCell<[MaybeUninit<u8>; N]>,

@@ -43,7 +43,7 @@ impl Growth {
             source.grant(layout)
         };
         match ask(wish) {
-            Err(Cond::NoRoom) if wish > need => ask(need),
+            Err(Cond::NoRoom | Cond::BadLock | Cond::TooMany) if wish > need => ask(need),
             answer => answer,
         }
     }

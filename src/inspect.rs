@@ -19,6 +19,7 @@
 //! # Ok::<(), kmem::Cond>(())
 //! ```
 
+use core::cell::Cell as Var;
 use core::fmt::{self, Write};
 
 use crate::Kind;
@@ -137,6 +138,24 @@ impl Record {
     }
 }
 
+/// Keeps a store as it is while a walk shows it to somebody's code.
+pub(crate) struct Freeze<'f> {
+    flag: &'f Var<bool>,
+    before: bool,
+}
+
+impl<'f> Freeze<'f> {
+    pub(crate) fn new(flag: &'f Var<bool>) -> Self {
+        Self { flag, before: flag.replace(true) }
+    }
+}
+
+impl Drop for Freeze<'_> {
+    fn drop(&mut self) {
+        self.flag.set(self.before);
+    }
+}
+
 /// Something whose pieces can be walked.
 pub trait Inspect {
     /// What it is.
@@ -144,6 +163,9 @@ pub trait Inspect {
 
     /// Calls `visit` for each piece: blocks one after the other, in each its pieces by address; a tree
     /// parent before children.
+    ///
+    /// Meanwhile the store stays as it is: what `visit` asks of it, and what would change what is being
+    /// walked, is refused with `in_use`. A handle that is dropped there leaves its cell live.
     fn inspect(&self, visit: &mut dyn FnMut(&Record));
 }
 
@@ -217,10 +239,10 @@ impl Picture {
         let to = (from + record.len).min(self.len);
         let within = record.at < self.end;
         self.end = self.end.max(record.at + record.len);
-        let scale = |offset: usize| offset.saturating_mul(WIDTH) / self.len;
+        let scale = |offset: usize| usize::try_from(offset as u64 * WIDTH as u64 / self.len as u64).unwrap_or(WIDTH);
         for column in scale(from)..=scale(to.saturating_sub(1)).min(WIDTH - 1) {
-            let begin = (column * self.len / WIDTH).max(from);
-            let end = ((column + 1) * self.len).div_ceil(WIDTH).min(to);
+            let begin = edge(column, self.len).max(from);
+            let end = edge(column + 1, self.len).min(to);
             let covered = end.saturating_sub(begin);
             if covered > self.filled[column] || within && 2 * covered >= self.filled[column] {
                 self.filled[column] = covered;
@@ -236,6 +258,11 @@ impl Picture {
         }
         writeln!(out, "] {} B", self.len)
     }
+}
+
+/// Where a column of a picture of `len` bytes begins.
+fn edge(column: usize, len: usize) -> usize {
+    usize::try_from(column as u64 * len as u64 / WIDTH as u64).unwrap_or(len)
 }
 
 /// Writes the walk as a JSON object: `{"kind":…,"records":[{…},…]}`.

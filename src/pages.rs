@@ -7,7 +7,7 @@ use kmem_platform::{Locked, Native, Platform};
 
 use crate::cell::Head;
 use crate::store::Ops;
-use crate::{Cond, Found, Grant, Heap, Kind, Source, Store};
+use crate::{Cond, Found, Grant, Heap, Kind, Ptr, Source, Store};
 
 /// The platform's pages.
 ///
@@ -161,6 +161,24 @@ impl Global {
         HEAP.lock().stats()
     }
 
+    /// Memory for the layout as a managed pointer, its contents undefined.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Heap::alloc`].
+    pub fn alloc_ptr(self, layout: Layout) -> Result<Ptr, Cond> {
+        Ok(Ptr::of(&self, self.alloc(layout)?))
+    }
+
+    /// The same, zeroed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Heap::alloc`].
+    pub fn alloc_zeroed_ptr(self, layout: Layout) -> Result<Ptr, Cond> {
+        Ok(Ptr::of(&self, self.alloc_zeroed(layout)?))
+    }
+
     /// Proves the process heap's structure.
     ///
     /// # Errors
@@ -201,9 +219,14 @@ unsafe impl Source for Global {
 // SAFETY: the answers are those of the heap behind the lock.
 unsafe impl Store for Global {
     const KIND: Kind = Kind::Heap;
+    const SHARED: bool = true;
 
     fn head(&self) -> &Head {
         &HEAD.0
+    }
+
+    fn head_ptr(&self) -> NonNull<Head> {
+        NonNull::from(&HEAD.0)
     }
 
     fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
@@ -240,7 +263,6 @@ mod protected {
 
     use kmem_platform::{Access, Advice, Native, Platform, Protect, Run};
 
-    use crate::wipe::wipe_if;
     use crate::{Cond, Grant, Source};
 
     /// What is asked of the machine for memory that holds secrets.
@@ -312,7 +334,9 @@ mod protected {
 
     /// Pages for secrets: every block has all of the [`Protection`] that was asked for, or is refused.
     ///
-    /// A block is wiped before it is given back (with the feature `shred`).
+    /// The system clears what is given back before anybody has it again; a store whose cells are to be
+    /// wiped before that is tainted like any other. In a child forked from a process with memory that is
+    /// `unforked`, a store in it has lost its structures too, and must not be used.
     ///
     /// ```
     /// use core::alloc::Layout;
@@ -386,8 +410,6 @@ mod protected {
 
         unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
             let (len, fence) = (Self::data(layout)?, self.fence());
-            // SAFETY: the caller's promise: `len` bytes, used no more.
-            unsafe { wipe_if(true, block, len) };
             // SAFETY: the fence before the block belongs to the same run.
             let whole = unsafe { block.sub(fence) };
             // SAFETY: the whole run is ours and used no more.

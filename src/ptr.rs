@@ -92,7 +92,7 @@ impl Ptr {
 
     /// A pointer to a live cell of a store.
     pub(crate) fn of<T: Store>(store: &T, bytes: NonNull<[u8]>) -> Self {
-        Self::new(T::KIND, bytes, store.head())
+        Self::new(T::KIND, bytes, store.head_ptr().as_ptr())
     }
 
     /// How the memory was allocated.
@@ -150,7 +150,7 @@ impl Ptr {
     fn process_heap(kind: Kind) -> Result<NonNull<Head>, Cond> {
         #[cfg(feature = "platform")]
         if matches!(kind, Kind::Heap | Kind::Ref) {
-            return Ok(NonNull::from(crate::Global.head()));
+            return Ok(crate::Global.head_ptr());
         }
         let _ = kind;
         Err(Cond::BadAddress)

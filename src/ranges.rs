@@ -7,19 +7,28 @@
 
 use core::cell::Cell as Var;
 use core::cmp::Ordering;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 /// The front of a block: its place in the tree, and where the block ends.
 #[repr(C)]
 pub(crate) struct Range {
     left: Var<*const Range>,
     right: Var<*const Range>,
+    /// The block, by the pointer that its source gave for all of it.
+    block: Var<NonNull<u8>>,
     end: Var<usize>,
 }
 
 impl Range {
-    pub(crate) const fn new(end: usize) -> Self {
-        Self { left: Var::new(ptr::null()), right: Var::new(ptr::null()), end: Var::new(end) }
+    /// The front of a block of `len` bytes.
+    pub(crate) fn new(block: NonNull<u8>, len: usize) -> Self {
+        let end = block.addr().get() + len;
+        Self { left: Var::new(ptr::null()), right: Var::new(ptr::null()), block: Var::new(block), end: Var::new(end) }
+    }
+
+    /// The block.
+    pub(crate) fn block(&self) -> NonNull<u8> {
+        self.block.get()
     }
 
     fn start(&self) -> usize {
@@ -49,14 +58,14 @@ impl Ranges {
     }
 
     /// The block that holds an address, whatever the address is.
-    pub(crate) fn find(&self, address: usize) -> Option<*const Range> {
+    pub(crate) fn find(&self, address: usize) -> Option<NonNull<u8>> {
         let root = Self::read(self.root.get())?;
         if root.side(address) == Ordering::Equal {
-            return Some(root);
+            return Some(root.block());
         }
         let root = Self::splay(root, address);
         self.root.set(root);
-        (root.side(address) == Ordering::Equal).then_some(ptr::from_ref(root))
+        (root.side(address) == Ordering::Equal).then_some(root.block())
     }
 
     /// Takes a block in.
@@ -100,7 +109,7 @@ impl Ranges {
 
     /// Brings the block of an address, or a neighbour of where it would be, to the root of a tree.
     fn splay(mut top: &Range, address: usize) -> &Range {
-        let ends = Range::new(0);
+        let ends = Range::new(NonNull::dangling(), 0);
         // What was found to be smaller hangs on the right of `low`, what is larger on the left of `high`.
         let (mut low, mut high): (&Range, &Range) = (&ends, &ends);
         loop {
@@ -158,7 +167,7 @@ mod tests {
     #[test]
     fn finds_what_a_sorted_map_finds() {
         const UNIT: usize = size_of::<Range>();
-        let slots: Vec<Range> = (0..4096).map(|_| Range::new(0)).collect();
+        let slots: Vec<Range> = (0..4096).map(|_| Range::new(NonNull::dangling(), 0)).collect();
         let ranges = Ranges::new();
         let mut model: BTreeMap<usize, usize> = BTreeMap::new();
         let base = slots.as_ptr().addr();
@@ -171,13 +180,14 @@ mod tests {
             let slot = next(4096);
             let covering = model.range(..=slot).next_back().filter(|(first, len)| slot < *first + **len);
             let found = ranges.find(base + slot * UNIT + next(UNIT));
-            assert_eq!(found.map(|r| (r.addr() - base) / UNIT), covering.map(|(first, _)| *first));
+            assert_eq!(found.map(|r| (r.addr().get() - base) / UNIT), covering.map(|(first, _)| *first));
             if let Some((&first, _)) = covering {
                 model.remove(&first);
                 ranges.remove(&raw const slots[first]);
             } else {
                 let room = model.range(slot..).next().map_or(4096, |(next, _)| *next) - slot;
                 let len = (1 + next(8)).min(room);
+                slots[slot].block.set(NonNull::from(&slots[slot]).cast());
                 slots[slot].end.set(base + (slot + len) * UNIT);
                 // SAFETY: the slots stay where they are, and this one touches no other block.
                 unsafe { ranges.insert(&raw const slots[slot]) };

@@ -1,8 +1,8 @@
 //! Counted cells: the last reference releases.
 //!
 //! ```text
-//! ├ destructor, its context ┤├ Cell │ refs │ src ┤├ payload …      ┤
-//!   only where there is one    RefCell             ▲ what is handed out
+//! ├ Cell │ destructor │ context ┤├ Cell │ refs │ src ┤├ payload …      ┤
+//!   only where there is one       RefCell             ▲ what is handed out
 //! ```
 //!
 //! A counted cell is a block of a [`Store`] with a [`RefCell`] in front of the payload. `src` names that
@@ -43,12 +43,14 @@ pub type Destructor = unsafe fn(payload: NonNull<u8>, context: *mut ());
 pub struct RefCell {
     id: Cell,
     refs: Var<usize>,
-    src: NonNull<Head>,
+    src: Var<NonNull<Head>>,
 }
 
 /// In front of the front, where there is a destructor.
 #[repr(C)]
 struct Hook {
+    /// Where a cell without a destructor has its header: it says that this one is another.
+    id: Cell,
     run: Destructor,
     context: *mut (),
 }
@@ -104,22 +106,35 @@ pub unsafe fn header<'a>(payload: NonNull<u8>) -> &'a RefCell {
     unsafe { front.cast::<RefCell>().as_ref() }
 }
 
-fn make<S: Store>(source: &S, layout: Layout, hook: Option<Hook>) -> Result<NonNull<u8>, Cond> {
-    let frame = Frame::new(if hook.is_some() { HOOKED } else { HEADER }, layout)?;
-    let block = source.alloc(frame.block)?.cast::<u8>();
+/// What is asked of a new cell beside its layout.
+#[derive(Clone, Copy, Default)]
+struct Wish {
+    zeroed: bool,
+    hook: Option<(Destructor, *mut ())>,
+}
+
+fn make<S: Store>(source: &S, layout: Layout, wish: Wish) -> Result<NonNull<[u8]>, Cond> {
+    // A store that cannot be reached from a cell would never get it back.
+    source.head().ops().ok_or(Cond::Mismatch)?;
+    let header = if wish.hook.is_some() { HOOKED } else { HEADER };
+    let frame = Frame::new(header, layout, source.least_align())?;
+    let block = if wish.zeroed { source.alloc_zeroed(frame.block) } else { source.alloc(frame.block) };
+    let block = block?.cast::<u8>();
     // SAFETY: just allocated by us.
     unsafe { source.set_kind(block, Kind::Ref) };
-    Ok(build(block, &frame, NonNull::from(source.head()), hook))
+    let payload = build(block, &frame, source.head_ptr(), wish.hook);
+    Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
 }
 
 /// Writes the front of a new cell in a block of a store, and gives its payload.
-fn build(block: NonNull<u8>, frame: &Frame, src: NonNull<Head>, hook: Option<Hook>) -> NonNull<u8> {
+fn build(block: NonNull<u8>, frame: &Frame, src: NonNull<Head>, hook: Option<(Destructor, *mut ())>) -> NonNull<u8> {
     let state = if hook.is_some() { State::Hooked } else { State::Live };
-    let front = RefCell { id: Cell::new(Kind::Ref, frame.block, state), refs: Var::new(1), src };
+    let front = RefCell { id: Cell::new(Kind::Ref, frame.block, state), refs: Var::new(1), src: Var::new(src) };
     let place = inside(block, frame.offset - HEADER);
     // SAFETY: the frame has room for the front right before the payload, aligned.
     unsafe { place.cast::<RefCell>().write(front) };
-    if let Some(hook) = hook {
+    if let Some((run, context)) = hook {
+        let hook = Hook { id: Cell::new(Kind::Ref, frame.block, State::Hooked), run, context };
         let place = inside(block, frame.offset - HOOKED);
         // SAFETY: and for the hook before that.
         unsafe { place.cast::<Hook>().write(hook) };
@@ -135,20 +150,16 @@ fn build(block: NonNull<u8>, frame: &Frame, src: NonNull<Head>, hook: Option<Hoo
 ///
 /// As for the store's `alloc`.
 pub fn alloc<S: Store>(source: &S, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-    let payload = make(source, layout, None)?;
-    Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+    make(source, layout, Wish::default())
 }
 
-/// The same, zeroed.
+/// The same, zeroed; what is known to be zero is not zeroed again.
 ///
 /// # Errors
 ///
 /// As for the store's `alloc`.
 pub fn alloc_zeroed<S: Store>(source: &S, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-    let payload = make(source, layout, None)?;
-    // SAFETY: just allocated, and this long.
-    unsafe { payload.write_bytes(0, layout.size()) };
-    Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+    make(source, layout, Wish { zeroed: true, hook: None })
 }
 
 /// The same, with a destructor that runs when the last reference goes.
@@ -166,8 +177,7 @@ pub unsafe fn alloc_with<S: Store>(
     destructor: Destructor,
     context: *mut (),
 ) -> Result<NonNull<[u8]>, Cond> {
-    let payload = make(source, layout, Some(Hook { run: destructor, context }))?;
-    Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
+    make(source, layout, Wish { zeroed: false, hook: Some((destructor, context)) })
 }
 
 /// The same as [`alloc`], as a managed pointer.
@@ -176,7 +186,7 @@ pub unsafe fn alloc_with<S: Store>(
 ///
 /// As for the store's `alloc`.
 pub fn alloc_ptr<S: Store>(source: &S, layout: Layout) -> Result<Ptr, Cond> {
-    Ok(Ptr::new(Kind::Ref, alloc(source, layout)?, source.head()))
+    Ok(Ptr::new(Kind::Ref, alloc(source, layout)?, source.head_ptr().as_ptr()))
 }
 
 /// The same as [`alloc_zeroed`], as a managed pointer.
@@ -185,7 +195,27 @@ pub fn alloc_ptr<S: Store>(source: &S, layout: Layout) -> Result<Ptr, Cond> {
 ///
 /// As for the store's `alloc`.
 pub fn alloc_zeroed_ptr<S: Store>(source: &S, layout: Layout) -> Result<Ptr, Cond> {
-    Ok(Ptr::new(Kind::Ref, alloc_zeroed(source, layout)?, source.head()))
+    Ok(Ptr::new(Kind::Ref, alloc_zeroed(source, layout)?, source.head_ptr().as_ptr()))
+}
+
+/// The same as [`alloc_with`], as a managed pointer.
+///
+/// # Errors
+///
+/// As for the store's `alloc`.
+///
+/// # Safety
+///
+/// As for [`alloc_with`].
+pub unsafe fn alloc_with_ptr<S: Store>(
+    source: &S,
+    layout: Layout,
+    destructor: Destructor,
+    context: *mut (),
+) -> Result<Ptr, Cond> {
+    // SAFETY: the caller's promise.
+    let cell = unsafe { alloc_with(source, layout, destructor, context) }?;
+    Ok(Ptr::new(Kind::Ref, cell, source.head_ptr().as_ptr()))
 }
 
 /// One more reference; says how many there are now.
@@ -281,13 +311,13 @@ pub unsafe fn taint(payload: NonNull<u8>) {
     front.id.taint();
     // The store must know too: it may be destroyed before the last reference is dropped.
     // SAFETY: the caller's promise.
-    let ops = unsafe { front.src.as_ref() }.ops();
+    let ops = unsafe { front.src.get().as_ref() }.ops();
     if let (Some(ops), Some(frame)) = (ops, front.frame(front.has_hook())) {
         let block = payload.as_ptr().wrapping_sub(frame.offset);
         // SAFETY: the block that the payload lies in is not at null.
         let block = unsafe { NonNull::new_unchecked(block) };
         // SAFETY: the caller's promise. A store that does not find its own block has been overwritten.
-        let _ = unsafe { (ops.taint_cell)(front.src, block) };
+        let _ = unsafe { (ops.taint_cell)(front.src.get(), block) };
     }
 }
 
@@ -306,31 +336,53 @@ unsafe fn release(payload: NonNull<u8>, front: &RefCell) -> Result<usize, Cond> 
     };
     // What was refused before may have had a destructor: its room shows in where the block begins.
     let frame = front.frame(hooked).ok_or(Cond::FailAssert)?;
-    if front.refs.replace(0) == 1 && hooked {
+    let destroy = front.refs.replace(0) == 1 && hooked;
+    let going = Going { payload, front, frame, hooked };
+    if destroy {
         front.id.set_state(State::Doomed);
         // SAFETY: a hooked cell has its hook before the front.
         let hook = unsafe { payload.sub(HOOKED) };
         // SAFETY: as above.
-        let Hook { run, context } = unsafe { hook.cast::<Hook>().read() };
+        let Hook { run, context, .. } = unsafe { hook.cast::<Hook>().read() };
         // SAFETY: whoever gave the destructor promised that it may be called so, once.
         unsafe { run(payload, context) };
-        front.id.set_state(State::Hooked);
-    } else if !hooked {
-        front.id.set_state(State::Free);
     }
-    let src = front.src;
-    // SAFETY: the caller's promise: the store is where it was.
-    let head = unsafe { src.as_ref() };
-    let tainted = front.id.is_tainted() || head.id().is_tainted();
-    let len = frame.block.size() - frame.offset;
-    // SAFETY: the payload's bytes, used no more.
-    unsafe { wipe_if(tainted, payload, len) };
-    let ops = head.ops().ok_or(Cond::FailAssert)?;
-    // SAFETY: the payload lies this far into the block.
-    let block = unsafe { payload.sub(frame.offset) };
-    // SAFETY: the block came from this store with this layout and is used no more.
-    unsafe { (ops.free_block)(src, block, frame.block) }?;
-    Ok(0)
+    let answer = going.give_back();
+    core::mem::forget(going);
+    answer.map(|()| 0)
+}
+
+/// A cell whose last reference is gone: its block goes even if its destructor panics.
+struct Going<'c> {
+    payload: NonNull<u8>,
+    front: &'c RefCell,
+    frame: Frame,
+    hooked: bool,
+}
+
+impl Going<'_> {
+    fn give_back(&self) -> Result<(), Cond> {
+        // If the block is refused, the next call finds what is left to do.
+        self.front.id.set_state(if self.hooked { State::Hooked } else { State::Free });
+        let src = self.front.src.get();
+        // SAFETY: who dropped the last reference promised that the store is where it was.
+        let head = unsafe { src.as_ref() };
+        let tainted = self.front.id.is_tainted() || head.id().is_tainted();
+        let Frame { block: layout, offset } = self.frame;
+        // SAFETY: the payload's bytes, used no more.
+        unsafe { wipe_if(tainted, self.payload, layout.size() - offset) };
+        let ops = head.ops().ok_or(Cond::FailAssert)?;
+        // SAFETY: the payload lies this far into the block.
+        let block = unsafe { self.payload.sub(offset) };
+        // SAFETY: the block came from this store with this layout and is used no more.
+        unsafe { (ops.free_block)(src, block, layout) }
+    }
+}
+
+impl Drop for Going<'_> {
+    fn drop(&mut self) {
+        let _ = self.give_back();
+    }
 }
 
 /// What a managed pointer's counted cell is, if it is one of the store's.
@@ -343,24 +395,29 @@ pub(crate) unsafe fn locate(src: NonNull<Head>, payload: NonNull<u8>) -> Result<
     let ops = unsafe { src.as_ref() }.ops().ok_or(Cond::Mismatch)?;
     // SAFETY: the caller's promise.
     let plain = unsafe { (ops.locate_behind)(src, payload, HEADER, Kind::Ref) };
-    let hooked = plain.is_err();
-    if hooked {
+    let block = match plain {
+        Ok(block) => block,
         // SAFETY: the caller's promise.
-        unsafe { (ops.locate_behind)(src, payload, HOOKED, Kind::Ref) }?;
-    }
-    // SAFETY: a counted cell's block is there, at the offset of its front.
-    let front = unsafe { header(payload) };
-    match front.id.state() {
-        Some(State::Doomed | State::Free) => return Err(Cond::InUse),
-        Some(State::Hooked) if hooked => {}
-        Some(State::Live) if !hooked => {}
-        _ => return Err(Cond::BadAddress),
-    }
-    let (Some(size), Some(layout)) = (front.payload_size(), front.id.layout()) else {
-        return Err(Cond::FailAssert);
+        Err(_) => unsafe { (ops.locate_behind)(src, payload, HOOKED, Kind::Ref) }?,
     };
-    let tainted = front.id.is_tainted();
-    Ok(Found { kind: Kind::Ref, size, align: layout.align(), tainted, destructor: hooked })
+    // The caller's pointer has told an address; what is read is read through the store's own.
+    let offset = payload.addr().get() - block.addr().get();
+    // SAFETY: a counted cell's block is there; a header, of the front or of the hook, stands here.
+    let front = unsafe { header(inside(block, offset)) };
+    let hooked = match front.id.state() {
+        Some(State::Live) => false,
+        Some(State::Hooked) => true,
+        // Released but for its block, which is to be released again.
+        Some(State::Free) if front.refs.get() == 0 => false,
+        Some(State::Doomed) => return Err(Cond::InUse),
+        _ => return Err(Cond::BadAddress),
+    };
+    let frame = front.frame(hooked).ok_or(Cond::FailAssert)?;
+    if frame.offset != offset {
+        return Err(Cond::BadAddress);
+    }
+    let (size, tainted) = (frame.block.size() - offset, front.id.is_tainted());
+    Ok(Found { kind: Kind::Ref, size, align: frame.block.align(), tainted, destructor: hooked })
 }
 
 /// A cell beside a counted one, in the same store.
@@ -370,10 +427,12 @@ pub(crate) unsafe fn locate(src: NonNull<Head>, payload: NonNull<u8>) -> Result<
 /// The address is that of a live counted cell's payload, whose store is where it was.
 pub(crate) unsafe fn sibling(payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
     // SAFETY: the caller's promise.
-    let src = unsafe { header(payload) }.src;
+    let src = unsafe { header(payload) }.src.get();
     // SAFETY: the caller's promise.
     let ops = unsafe { src.as_ref() }.ops().ok_or(Cond::FailAssert)?;
-    let frame = Frame::new(HEADER, layout)?;
+    // SAFETY: the caller's promise.
+    let least = unsafe { (ops.least_align)(src) };
+    let frame = Frame::new(HEADER, layout, least)?;
     // SAFETY: the caller's promise.
     let block = unsafe { (ops.alloc)(src, frame.block) }?.cast::<u8>();
     // SAFETY: just allocated by us.
@@ -395,7 +454,7 @@ impl Inspect for RefCell {
             payload,
             tainted: self.id.is_tainted(),
             refs: self.refs.get(),
-            links: [self.src.addr().get(), 0, 0, 0, 0],
+            links: [self.src.get().addr().get(), 0, 0, 0, 0],
             ..Record::new(at, HEADER + payload, What::Used)
         });
     }

@@ -130,6 +130,13 @@ pub unsafe trait Source {
         unsafe { self.free(block, layout) }
     }
 
+    /// What every block is aligned to at least, whatever its layout asks.
+    ///
+    /// A cell that is built in a block, behind a header, is found by it again.
+    fn least_align(&self) -> usize {
+        crate::MIN_ALIGN
+    }
+
     /// The largest block that can be had now at the most; `None` where nothing is known to bound it.
     ///
     /// Stores ask before they take a first or next block, so that they can live in small sources.
@@ -172,6 +179,11 @@ unsafe impl<S: Source + ?Sized> Source for &S {
     unsafe fn shred(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
         // SAFETY: the caller's promise, passed on.
         unsafe { (**self).shred(block, layout) }
+    }
+
+    #[inline]
+    fn least_align(&self) -> usize {
+        (**self).least_align()
     }
 
     #[inline]

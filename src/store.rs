@@ -31,8 +31,16 @@ pub unsafe trait Store: Source + Sized {
     /// What its cells are.
     const KIND: Kind;
 
+    /// Whether other threads may release its cells meanwhile.
+    const SHARED: bool = false;
+
     /// What the store begins with.
     fn head(&self) -> &Head;
+
+    /// Where that is, by a pointer that is good for all of the store.
+    fn head_ptr(&self) -> NonNull<Head> {
+        NonNull::from(self).cast()
+    }
 
     /// Tells whether a live cell has its payload at an address.
     ///
@@ -103,6 +111,43 @@ pub unsafe trait Store: Source + Sized {
     }
 }
 
+// SAFETY: the answers are those of the store behind the reference.
+unsafe impl<S: Store> Store for &S {
+    const KIND: Kind = S::KIND;
+    const SHARED: bool = S::SHARED;
+
+    fn head(&self) -> &Head {
+        (**self).head()
+    }
+
+    fn head_ptr(&self) -> NonNull<Head> {
+        (**self).head_ptr()
+    }
+
+    fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
+        (**self).locate(payload)
+    }
+
+    unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { (**self).release(payload, shred) }
+    }
+
+    fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        (**self).sibling(payload, layout)
+    }
+
+    unsafe fn set_kind(&self, payload: NonNull<u8>, kind: Kind) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { (**self).set_kind(payload, kind) };
+    }
+
+    #[cfg(feature = "shred")]
+    fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        (**self).taint_cell(payload)
+    }
+}
+
 type Answer<T> = Result<T, Cond>;
 type Bytes = NonNull<[u8]>;
 type Place = NonNull<u8>;
@@ -116,6 +161,7 @@ pub(crate) struct Ops {
     pub(crate) locate_behind: unsafe fn(NonNull<Head>, Place, usize, Kind) -> Answer<Place>,
     pub(crate) alloc: unsafe fn(NonNull<Head>, Layout) -> Answer<Bytes>,
     pub(crate) set_kind: unsafe fn(NonNull<Head>, Place, Kind),
+    pub(crate) least_align: unsafe fn(NonNull<Head>) -> usize,
     pub(crate) free_block: unsafe fn(NonNull<Head>, Place, Layout) -> Answer<()>,
     #[cfg(feature = "shred")]
     pub(crate) taint_cell: unsafe fn(NonNull<Head>, Place) -> Answer<()>,
@@ -166,6 +212,10 @@ impl Ops {
                     let store = unsafe { of::<T>(head) };
                     // SAFETY: see above.
                     unsafe { store.set_kind(payload, kind) }
+                },
+                least_align: |head| {
+                    // SAFETY: see above.
+                    unsafe { of::<T>(head) }.least_align()
                 },
                 free_block: |head, block, layout| {
                     // SAFETY: see above.

@@ -78,17 +78,14 @@ impl Cond {
     }
 
     /// The condition for a kernel error number of a call other than `munmap`.
-    #[cfg(unix)]
-    #[cfg_attr(not(feature = "backend"), allow(dead_code))]
+    #[cfg(all(unix, feature = "backend"))]
     pub(crate) const fn from_errno(errno: i32) -> Self {
-        // The numbers are the same on every Unix that has a backend, but for EAGAIN.
-        const EAGAIN: i32 = if cfg!(target_vendor = "apple") { 35 } else { 11 };
         match errno {
-            EAGAIN => Self::BadLock,
-            12 => Self::NoRoom,
-            14 => Self::BadAddress,
-            22 => Self::BadSize,
-            24 => Self::TooMany,
+            libc::EAGAIN => Self::BadLock,
+            libc::ENOMEM => Self::NoRoom,
+            libc::EFAULT => Self::BadAddress,
+            libc::EINVAL => Self::BadSize,
+            libc::EMFILE => Self::TooMany,
             _ => Self::FailAssert,
         }
     }

@@ -67,7 +67,12 @@ impl Recycler {
     }
 
     /// Takes `len` bytes out of the smallest run that has them; their contents are whatever was left there.
+    ///
+    /// None for 0 and for what is not a multiple of two words, since the rest must have room for its own.
     pub fn take(&mut self, len: usize) -> Option<NonNull<u8>> {
+        if len == 0 || !len.is_multiple_of(size_of::<Free>()) {
+            return None;
+        }
         let mut best: Option<(*mut Free, *mut Free, usize)> = None;
         let (mut before, mut at) = (ptr::null_mut(), self.first);
         while !at.is_null() {

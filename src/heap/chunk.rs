@@ -24,14 +24,14 @@ pub(super) struct Chunk {
     next: Var<*const Chunk>,
     prev: Var<*const Chunk>,
     /// Bytes, as the source gave them.
-    size: usize,
+    size: Var<usize>,
     /// What the source was asked to align it to.
-    align: usize,
+    align: Var<usize>,
     /// Offset of the first block; solo: of the payload's header.
-    first: usize,
+    first: Var<usize>,
     /// Live cells in it.
     live: Var<usize>,
-    solo: bool,
+    solo: Var<bool>,
 }
 
 const HEAD: usize = round_up(size_of::<Chunk>());
@@ -43,7 +43,7 @@ pub(super) const fn usable(size: usize) -> usize {
 
 impl Chunk {
     pub(super) fn start(&self) -> NonNull<u8> {
-        NonNull::from(self).cast()
+        self.range.block()
     }
 
     pub(super) fn range(&self) -> *const Range {
@@ -51,11 +51,11 @@ impl Chunk {
     }
 
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.size.get()
     }
 
     pub(super) fn is_solo(&self) -> bool {
-        self.solo
+        self.solo.get()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -73,17 +73,17 @@ impl Chunk {
 
     fn layout(&self) -> Layout {
         // SAFETY: the source granted a block of this size and alignment.
-        unsafe { Layout::from_size_align_unchecked(self.size, self.align) }
+        unsafe { Layout::from_size_align_unchecked(self.size(), self.align.get()) }
     }
 
     /// The first block.
     pub(super) fn first(&self) -> NonNull<u8> {
-        inside(self.start(), self.first)
+        inside(self.start(), self.first.get())
     }
 
     /// Where the last block ends.
     pub(super) fn end(&self) -> NonNull<u8> {
-        inside(self.start(), self.first + ((self.size - self.first) & !(MIN_ALIGN - 1)))
+        inside(self.first(), (self.size() - self.first.get()) & !(MIN_ALIGN - 1))
     }
 
     fn live_map(&self) -> Bits {
@@ -93,7 +93,7 @@ impl Chunk {
 
     fn edge_map(&self) -> Bits {
         // SAFETY: and another right behind that one.
-        unsafe { Bits::at(inside(self.start(), HEAD + Bits::bytes(self.size))) }
+        unsafe { Bits::at(inside(self.start(), HEAD + Bits::bytes(self.size()))) }
     }
 
     fn index(&self, at: NonNull<u8>) -> usize {
@@ -102,7 +102,7 @@ impl Chunk {
 
     pub(super) fn set_live(&self, payload: NonNull<u8>) {
         self.live.set(self.live.get() + 1);
-        if !self.solo {
+        if !self.is_solo() {
             self.live_map().set(self.index(payload));
         }
     }
@@ -115,10 +115,12 @@ impl Chunk {
     /// Whether an address in this chunk is a live cell's payload.
     pub(super) fn is_live(&self, address: NonNull<u8>) -> bool {
         let offset = address.addr().get() - self.start().addr().get();
-        if self.solo {
-            return offset == self.first + HEADER;
+        if self.is_solo() {
+            return offset == self.first.get() + HEADER;
         }
-        offset.is_multiple_of(MIN_ALIGN) && offset >= self.first + HEADER && self.live_map().get(offset / MIN_ALIGN)
+        offset.is_multiple_of(MIN_ALIGN)
+            && offset >= self.first.get() + HEADER
+            && self.live_map().get(offset / MIN_ALIGN)
     }
 
     /// Bytes from an address to the end of the chunk.
@@ -161,9 +163,9 @@ impl Chunk {
 impl<S: Source> Heap<S> {
     /// The chunk that holds an address.
     pub(super) fn chunk_of<'a>(&self, address: NonNull<u8>) -> Option<&'a Chunk> {
-        let range = self.ranges.find(address.addr().get())?;
-        // SAFETY: a chunk begins with its range.
-        Some(unsafe { &*range.cast() })
+        let block = self.ranges.find(address.addr().get())?;
+        // SAFETY: at the front of a chunk stands its head.
+        Some(unsafe { block.cast::<Chunk>().as_ref() })
     }
 
     pub(super) fn all_chunks<'a>(&self) -> impl Iterator<Item = &'a Chunk> {
@@ -188,7 +190,7 @@ impl<S: Source> Heap<S> {
             next.prev.set(chunk);
         }
         self.chunks.set(chunk);
-        self.held.set(self.held.get() + chunk.size);
+        self.held.set(self.held.get() + chunk.size());
         // SAFETY: the block overlaps no other and stays until it is given back.
         unsafe { self.ranges.insert(chunk.range()) };
         chunk
@@ -206,14 +208,14 @@ impl<S: Source> Heap<S> {
         let chunk = self.adopt(
             start,
             Chunk {
-                range: Range::new(start.addr().get() + size),
+                range: Range::new(start, size),
                 next: Var::new(ptr::null()),
                 prev: Var::new(ptr::null()),
-                size,
-                align: MIN_ALIGN,
-                first: round_up(HEAD + 2 * Bits::bytes(size)),
+                size: Var::new(size),
+                align: Var::new(MIN_ALIGN),
+                first: Var::new(round_up(HEAD + 2 * Bits::bytes(size))),
                 live: Var::new(0),
-                solo: false,
+                solo: Var::new(false),
             },
         );
         self.clear_chunk(chunk);
@@ -223,8 +225,8 @@ impl<S: Source> Heap<S> {
     /// Makes a shared chunk one free block.
     fn clear_chunk(&self, chunk: &Chunk) {
         chunk.live.set(0);
-        chunk.live_map().clear_all(chunk.size);
-        chunk.edge_map().clear_all(chunk.size);
+        chunk.live_map().clear_all(chunk.size());
+        chunk.edge_map().clear_all(chunk.size());
         self.put_on(chunk, chunk.first(), chunk.room_from(chunk.first()));
     }
 
@@ -241,14 +243,14 @@ impl<S: Source> Heap<S> {
         let chunk = self.adopt(
             start,
             Chunk {
-                range: Range::new(start.addr().get() + size),
+                range: Range::new(start, size),
                 next: Var::new(ptr::null()),
                 prev: Var::new(ptr::null()),
-                size,
-                align,
-                first: payload_at - HEADER,
+                size: Var::new(size),
+                align: Var::new(align),
+                first: Var::new(payload_at - HEADER),
                 live: Var::new(0),
-                solo: true,
+                solo: Var::new(true),
             },
         );
         self.begin_cell(chunk, chunk.first(), layout, extent);
@@ -274,9 +276,9 @@ impl<S: Source> Heap<S> {
 
     /// Gives a chunk to the source; refused, it is as it was.
     pub(super) fn give_back_chunk(&self, chunk: &Chunk) -> Result<(), Cond> {
-        let (size, next, prev) = (chunk.size, chunk.next.get(), chunk.prev.get());
+        let (size, next, prev) = (chunk.size(), chunk.next.get(), chunk.prev.get());
         self.ranges.remove(chunk.range());
-        show(chunk.start(), chunk.size);
+        show(chunk.start(), chunk.size());
         // SAFETY: the chunk came from the source with this layout, and nothing in it is used.
         if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout()) } {
             // SAFETY: it was in until just now.
@@ -304,7 +306,7 @@ impl<S: Source> Heap<S> {
             next = chunk.next();
             if let Err(cond) = self.give_back_chunk(chunk) {
                 answer = Err(cond);
-                if chunk.solo {
+                if chunk.is_solo() {
                     self.live.set(self.live.get() + 1);
                     self.count(extent(self.header(inside(chunk.first(), HEADER))), 0);
                 } else {

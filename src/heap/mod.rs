@@ -84,6 +84,8 @@ pub struct Heap<S: Source> {
     bins: Bins,
     ranges: Ranges,
     growth: Growth,
+    /// A walk is under way, whose visitor must change nothing.
+    frozen: Var<bool>,
     source: S,
 }
 
@@ -119,6 +121,7 @@ impl<S: Source> Heap<S> {
             bins: Bins::new(),
             ranges: Ranges::new(),
             growth,
+            frozen: Var::new(false),
             source,
         }
     }
@@ -244,7 +247,8 @@ impl<S: Source> Heap<S> {
     ///
     /// # Errors
     ///
-    /// When the source refuses a chunk: that one is kept, empty, and destroying again tries again.
+    /// When the source refuses a chunk: that one is kept, and destroying again tries again. The cell of a
+    /// large one then still counts.
     pub fn destroy(&mut self) -> Result<(), Cond> {
         self.wipe_tainted();
         self.live.set(0);
@@ -261,8 +265,14 @@ impl<S: Source> Heap<S> {
         Stats { live: self.live.get(), bytes: self.bytes.get(), peak: self.peak.get(), held: self.held.get() }
     }
 
+    /// `in_use` while a walk is under way.
+    fn thaw(&self) -> Result<(), Cond> {
+        if self.frozen.get() { Err(Cond::InUse) } else { Ok(()) }
+    }
+
     /// A cell for a layout, and whether its payload is known to be zero.
     fn take(&self, layout: Layout) -> Result<(NonNull<u8>, bool), Cond> {
+        self.thaw()?;
         // No object is larger than half the address space; with the rest it must still be a number.
         if layout.size() > isize::MAX as usize / 2 || layout.align() > isize::MAX as usize / 4 {
             return Err(Cond::BadSize);
@@ -329,6 +339,7 @@ impl<S: Source> Heap<S> {
     ///
     /// So it is, and nothing uses it any more.
     unsafe fn give_back(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+        self.thaw()?;
         let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
         let header = self.header(payload);
         let extent = extent(header);
@@ -391,6 +402,7 @@ impl<S: Source> Heap<S> {
     ///
     /// So it is; on success the old cell is gone if the address is another.
     unsafe fn change(&self, payload: NonNull<u8>, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.thaw()?;
         if new.size() > isize::MAX as usize / 2 {
             return Err(Cond::BadSize);
         }
@@ -404,22 +416,19 @@ impl<S: Source> Heap<S> {
             wanted <= old || self.extend(chunk, payload, old, wanted)
         };
         if in_place {
-            show(payload, old.max(wanted) - HEADER);
-            if wanted < old {
-                let tail = inside(payload, wanted - HEADER);
-                // SAFETY: what shrinking leaves over is the cell's own, used no more.
-                unsafe { wipe_if(shred, tail, old - wanted) };
-                if !chunk.is_solo() {
-                    header.set_size(HEADER + new.size());
-                    self.join(chunk, tail, old - wanted);
-                }
-            }
-            header.set_size(HEADER + new.size());
-            hide(inside(payload, new.size()), wanted - HEADER - new.size());
-            self.count(wanted, old);
+            self.settle(chunk, payload, old, new.size());
             return Ok(NonNull::slice_from_raw_parts(payload, new.size()));
         }
-        let moved = self.alloc(new)?.cast::<u8>();
+        let fits_here = chunk.is_solo() && wanted <= old;
+        let moved = match self.alloc(new) {
+            Ok(moved) => moved.cast::<u8>(),
+            // A large cell that shrinks moves to let go of its chunk; it need not.
+            Err(_) if fits_here => {
+                self.settle(chunk, payload, old, new.size());
+                return Ok(NonNull::slice_from_raw_parts(payload, new.size()));
+            }
+            Err(cond) => return Err(cond),
+        };
         let kept = (header.size() - HEADER).min(new.size());
         // SAFETY: both cells are live and distinct; this many bytes are in each.
         unsafe { payload.copy_to_nonoverlapping(moved, kept) };
@@ -428,11 +437,37 @@ impl<S: Source> Heap<S> {
         to.set_kind(header.kind().unwrap_or(Kind::Heap));
         // SAFETY: the caller's promise; the bytes are in the new cell.
         if let Err(cond) = unsafe { self.give_back(payload, shred) } {
+            // What was wiped comes back from the copy.
+            // SAFETY: as when it was copied there.
+            unsafe { moved.copy_to_nonoverlapping(payload, kept) };
             // SAFETY: the new cell is ours and nobody knows of it.
             let _ = unsafe { self.give_back(moved, shred) };
-            return Err(cond);
+            if !fits_here {
+                return Err(cond);
+            }
+            self.settle(chunk, payload, old, new.size());
+            return Ok(NonNull::slice_from_raw_parts(payload, new.size()));
         }
         Ok(NonNull::slice_from_raw_parts(moved, new.size()))
+    }
+
+    /// Gives a live cell another size where it is: there is room for it.
+    fn settle(&self, chunk: &Chunk, payload: NonNull<u8>, old: usize, size: usize) {
+        let (header, wanted) = (self.header(payload), HEADER + round_up(size));
+        let shred = header.is_tainted() || self.id.is_tainted();
+        show(payload, old.max(wanted) - HEADER);
+        if wanted < old {
+            let tail = inside(payload, wanted - HEADER);
+            // SAFETY: what shrinking leaves over is the cell's own, used no more.
+            unsafe { wipe_if(shred, tail, old - wanted) };
+            if !chunk.is_solo() {
+                header.set_size(HEADER + size);
+                self.join(chunk, tail, old - wanted);
+            }
+        }
+        header.set_size(HEADER + size);
+        hide(inside(payload, size), wanted - HEADER - size);
+        self.count(wanted, old);
     }
 
     /// Takes room for a live cell from the free block behind it, if there is enough.

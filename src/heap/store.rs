@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 use super::{HEADER, Heap, chunk};
-use crate::cell::{Head, MIN_ALIGN, State};
+use crate::cell::{Head, MIN_ALIGN, State, inside};
 use crate::{Cond, Found, Grant, Kind, Source, Store};
 
 // SAFETY: blocks of a chunk do not overlap, a live one is handed out once, and chunks stay where
@@ -56,6 +56,8 @@ unsafe impl<S: Source> Store for Heap<S> {
         if !chunk.is_live(payload) {
             return Err(Cond::BadAddress);
         }
+        // The caller's pointer has told an address; what is read is read through the chunk's own.
+        let payload = inside(chunk.start(), payload.addr().get() - chunk.start().addr().get());
         let header = self.header(payload);
         let (Some(layout), Some(kind), Some(State::Live)) = (header.layout(), header.kind(), header.state()) else {
             return Err(Cond::FailAssert);

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use super::chunk::Chunk;
 use super::{HEADER, Heap, bins, extent};
 use crate::cell::{MIN_ALIGN, State, inside};
-use crate::inspect::{Inspect, Record, What};
+use crate::inspect::{Freeze, Inspect, Record, What};
 use crate::report::rule;
 use crate::{Broken, Kind, Source};
 
@@ -38,7 +38,7 @@ impl<S: Source> Heap<S> {
         let (mut live, mut bytes, mut held, mut listed) = (0, 0, 0, 0);
         for chunk in self.all_chunks() {
             let found = self.ranges.find(chunk.start().addr().get());
-            rule(found == Some(chunk.range()), "a chunk is found by its address", chunk)?;
+            rule(found == Some(chunk.start()), "a chunk is found by its address", chunk)?;
             let mut answer = Ok(());
             let (mut here, mut end, mut free_before) = (0, chunk.first(), false);
             self.each_block(chunk, &mut |block, size, is_live| {
@@ -97,6 +97,7 @@ impl<S: Source> Inspect for Heap<S> {
     }
 
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
+        let _frozen = Freeze::new(&self.frozen);
         for (number, chunk) in self.all_chunks().enumerate() {
             let start = chunk.start().addr().get();
             let front = chunk.first().addr().get() - start;

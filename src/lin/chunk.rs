@@ -24,24 +24,26 @@ pub(super) struct Chunk {
     /// The chunk before this one, or the next of the spare ones.
     prev: Var<*const Chunk>,
     /// Bytes, as the source gave them.
-    size: usize,
+    size: Var<usize>,
     /// Offset of the first cell.
-    first: usize,
+    first: Var<usize>,
     /// Where the cursor stood when the region went on to the next chunk.
     used: Var<*mut u8>,
-    /// Every byte from this address on is zero.
+    /// Every byte from this address on that is not before the cursor is zero.
     fresh: Var<usize>,
+    /// Bytes from this address on were not handed out since they were last wiped.
+    high: Var<usize>,
 }
 
 const HEAD: usize = round_up(size_of::<Chunk>());
 
 impl Chunk {
     fn base(&self) -> *mut u8 {
-        ptr::from_ref(self).cast_mut().cast()
+        self.start().as_ptr()
     }
 
     pub(super) fn start(&self) -> NonNull<u8> {
-        NonNull::from(self).cast()
+        self.range.block()
     }
 
     pub(super) fn range(&self) -> *const Range {
@@ -50,19 +52,19 @@ impl Chunk {
 
     pub(super) fn layout(&self) -> Layout {
         // SAFETY: the source granted a block of this size and alignment.
-        unsafe { Layout::from_size_align_unchecked(self.size, MIN_ALIGN) }
+        unsafe { Layout::from_size_align_unchecked(self.size(), MIN_ALIGN) }
     }
 
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.size.get()
     }
 
     pub(super) fn first(&self) -> *mut u8 {
-        self.base().wrapping_add(self.first)
+        self.base().wrapping_add(self.first.get())
     }
 
     pub(super) fn end(&self) -> *mut u8 {
-        self.base().wrapping_add(self.size & !(MIN_ALIGN - 1))
+        self.base().wrapping_add(self.size() & !(MIN_ALIGN - 1))
     }
 
     pub(super) fn prev<'a>(&self) -> Option<&'a Self> {
@@ -85,6 +87,20 @@ impl Chunk {
     /// Notes that bytes up to an address have been handed out.
     pub(super) fn touched(&self, up_to: *mut u8) {
         self.fresh.set(self.fresh.get().max(up_to.addr()));
+        self.high.set(self.high.get().max(up_to.addr()));
+    }
+
+    /// Wipes from an address up to all that was handed out since it was last wiped.
+    fn wipe_from(&self, from: *mut u8) {
+        let len = self.high.get().saturating_sub(from.addr());
+        if len > 0 {
+            let start = inside(self.start(), from.addr() - self.base().addr());
+            show(start, len);
+            // SAFETY: all of it was handed out and is used no more.
+            unsafe { wipe_if(true, start, len) };
+            hide(start, len);
+            self.high.set(from.addr());
+        }
     }
 
     /// The map of live payloads; only in regions with headers.
@@ -115,9 +131,9 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     /// The chunk that holds an address; only with headers.
     pub(super) fn chunk_of<'a>(&self, address: NonNull<u8>) -> Option<&'a Chunk> {
-        let range = self.ranges.find(address.addr().get())?;
-        // SAFETY: a chunk begins with its range.
-        Some(unsafe { &*range.cast() })
+        let block = self.ranges.find(address.addr().get())?;
+        // SAFETY: at the front of a chunk stands its head.
+        Some(unsafe { block.cast::<Chunk>().as_ref() })
     }
 
     pub(super) fn pop_spare<'a>(&self) -> Option<&'a Chunk> {
@@ -129,6 +145,9 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     /// Makes a chunk current that has room for a cell: a spare one, or one from the source.
     pub(super) fn next_chunk(&self, layout: Layout) -> Result<(), Cond> {
+        if self.frozen.get() {
+            return Err(Cond::InUse);
+        }
         let over = Self::HEADER + layout.align().max(MIN_ALIGN);
         let need = round_up(layout.size()).checked_add(over).ok_or(Cond::BadSize)?;
         let chunk = match self.take_spare(need) {
@@ -170,12 +189,13 @@ impl<S: Source, H: Layer> Lin<S, H> {
         let first = if H::HEADERS { round_up(HEAD + Bits::bytes(size)) } else { HEAD };
         let base = start.addr().get();
         let chunk = Chunk {
-            range: Range::new(base + size),
+            range: Range::new(start, size),
             prev: Var::new(ptr::null()),
-            size,
-            first,
+            size: Var::new(size),
+            first: Var::new(first),
             used: Var::new(start.as_ptr().wrapping_add(first)),
             fresh: Var::new(if grant.zeroed { base } else { base + size }),
+            high: Var::new(base),
         };
         let place = start.cast::<Chunk>();
         // SAFETY: the block is ours, aligned to `MIN_ALIGN` and at least `need` long.
@@ -203,7 +223,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
             if last {
                 self.cursor.set(cursor);
                 self.limit.set(chunk.end());
-                return;
+                return self.wipe_spare();
             }
             let before = chunk.prev.replace(self.spare.get());
             self.spare.set(chunk);
@@ -216,6 +236,14 @@ impl<S: Source, H: Layer> Lin<S, H> {
         }
         self.cursor.set(ptr::null_mut());
         self.limit.set(ptr::null_mut());
+        self.wipe_spare();
+    }
+
+    /// Wipes what was handed out in spare chunks before the region was tainted.
+    fn wipe_spare(&self) {
+        if self.is_tainted() {
+            self.spare_chunks().for_each(|chunk| chunk.wipe_from(chunk.first()));
+        }
     }
 
     /// Forgets the cells in a part of a chunk, and wipes what is tainted.
@@ -236,10 +264,10 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 at = at.wrapping_add(extent);
             }
         }
-        show(start, len);
-        // SAFETY: all of it was handed out and is used no more.
-        unsafe { wipe_if(self.is_tainted(), start, len) };
         hide(start, len);
+        if self.is_tainted() {
+            chunk.wipe_from(from);
+        }
     }
 
     /// Live cells (bare: chunks in use) and the bytes before the cursor, in all chunks.
@@ -264,7 +292,9 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// See [`Source::largest`].
     pub(super) fn largest_cell(&self) -> Option<usize> {
         let source = self.source.largest()?;
-        let here = (self.limit.get().addr() - self.cursor.get().addr()).saturating_sub(Self::HEADER);
+        let spare = self.spare_chunks().map(|chunk| chunk.end().addr() - chunk.first().addr()).max();
+        let here = (self.limit.get().addr() - self.cursor.get().addr()).max(spare.unwrap_or(0));
+        let here = here.saturating_sub(Self::HEADER);
         let map = if H::HEADERS { source / (MIN_ALIGN * 8) + 2 * MIN_ALIGN } else { 0 };
         let fresh = source.saturating_sub(HEAD + map + Self::HEADER + 2 * MIN_ALIGN);
         Some(here.max(fresh) & !(MIN_ALIGN - 1))

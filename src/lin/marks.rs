@@ -6,6 +6,7 @@
 
 use core::alloc::Layout;
 use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Lin;
 use super::chunk::Chunk;
@@ -18,6 +19,9 @@ pub struct Mark {
     record: *const Record,
     serial: usize,
 }
+
+/// Numbers all marks of the process, so that no two are alike though regions come and go at one place.
+static SERIAL: AtomicUsize = AtomicUsize::new(0);
 
 /// What stands in the region for a mark.
 pub(super) struct Record {
@@ -50,8 +54,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 chunk.live().clear(chunk.index(place.as_ptr()));
             }
         }
-        let serial = self.serial.get().wrapping_add(1);
-        self.serial.set(serial);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let record = place.cast::<Record>();
         // SAFETY: the cell was just handed out for a record.
         unsafe { record.write(Record { before: self.marks.get(), serial, chunk, cursor }) };

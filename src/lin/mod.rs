@@ -79,13 +79,13 @@ pub struct Lin<S: Source, H: Layer = Bare> {
     spare: Var<*const Chunk>,
     /// The newest mark.
     marks: Var<*const Record>,
-    /// Told the last mark.
-    serial: Var<usize>,
     peak: Var<usize>,
     /// Bytes before the cursor in all chunks but the newest.
     below: Var<usize>,
     ranges: Ranges,
     growth: Growth,
+    /// A walk is under way: the limit is the cursor, and nothing rewinds.
+    frozen: Var<bool>,
     source: S,
     layer: PhantomData<H>,
 }
@@ -139,11 +139,11 @@ impl<S: Source, H: Layer> Lin<S, H> {
             ops,
             spare: Var::new(ptr::null()),
             marks: Var::new(ptr::null()),
-            serial: Var::new(0),
             peak: Var::new(0),
             below: Var::new(0),
             ranges: Ranges::new(),
             growth,
+            frozen: Var::new(false),
             source,
             layer: PhantomData,
         }
@@ -256,6 +256,12 @@ impl<S: Source, H: Layer> Lin<S, H> {
         self.id.taint();
     }
 
+    /// Whether the cell that ends at an address is the newest, so that the cursor may go back over it.
+    #[inline]
+    fn is_newest(&self, end: *mut u8) -> bool {
+        end == self.cursor.get() && !self.frozen.get()
+    }
+
     /// Releases a cell of `size` bytes whose payload is known to be one of this region's.
     ///
     /// # Safety
@@ -268,7 +274,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         unsafe { wipe_if(shred || self.is_tainted(), payload, extent) };
         hide(payload, extent);
         let end = payload.as_ptr().wrapping_add(extent);
-        let newest = end == self.cursor.get();
+        let newest = self.is_newest(end);
         if newest {
             if let Some(chunk) = self.newest() {
                 chunk.touched(end);
@@ -301,7 +307,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         let (extent, wanted) = (round_up(old), round_up(new.size()));
         let tail = inside(payload, wanted.min(extent));
         let shred = self.is_tainted() || (H::HEADERS && self.header(payload).is_tainted());
-        if payload.as_ptr().wrapping_add(extent) == self.cursor.get() {
+        if self.is_newest(payload.as_ptr().wrapping_add(extent)) {
             let room = self.limit.get().addr() - payload.addr().get();
             if wanted <= room {
                 show(payload, extent.max(wanted));
@@ -367,6 +373,13 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// When the source refuses a chunk: that one is kept, empty, and destroying again tries again.
     pub fn destroy(&mut self) -> Result<(), Cond> {
         self.reset();
+        // Newest first, as a source that takes only its newest block back wants it.
+        let mut newest_first: *const Chunk = ptr::null();
+        while let Some(chunk) = self.pop_spare() {
+            chunk.set_prev(newest_first);
+            newest_first = chunk;
+        }
+        self.spare.set(newest_first);
         let mut answer = Ok(());
         let mut kept: *const Chunk = ptr::null();
         while let Some(chunk) = self.pop_spare() {
@@ -442,7 +455,8 @@ impl<S: Source> Lin<S, Bare> {
     ///
     /// # Safety
     ///
-    /// The cell is live and fits `old`; if the address returned is another, the old one is gone.
+    /// The cell is live and fits `old`, whose alignment is that of `new`; if the address returned is
+    /// another, the old one is gone.
     pub unsafe fn resize(&self, payload: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
         unsafe { self.change(payload, old.size(), new) }

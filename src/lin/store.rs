@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 use super::Lin;
-use crate::cell::{Head, Headers, Layer, State};
+use crate::cell::{Head, Headers, Layer, State, inside};
 use crate::{Cond, Found, Kind, Source, Store};
 
 // SAFETY: the cursor hands out each byte once until it is rewound, which needs the cells to be gone;
@@ -58,6 +58,8 @@ unsafe impl<S: Source> Store for Lin<S, Headers> {
         if !chunk.is_live(payload.as_ptr()) {
             return Err(Cond::BadAddress);
         }
+        // The caller's pointer has told an address; what is read is read through the chunk's own.
+        let payload = inside(chunk.start(), payload.addr().get() - chunk.start().addr().get());
         let header = self.header(payload);
         let (Some(layout), Some(kind), Some(State::Live)) = (header.layout(), header.kind(), header.state()) else {
             return Err(Cond::FailAssert);

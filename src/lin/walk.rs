@@ -1,11 +1,12 @@
 //! Walking a region: for `inspect`, `check` and figures.
 
+use core::cell::Cell as Var;
 use core::ptr;
 
 use super::chunk::Chunk;
 use super::{Lin, MIN_ALIGN};
 use crate::cell::{Cell, Layer, State, round_up};
-use crate::inspect::{Inspect, Record, What};
+use crate::inspect::{Freeze, Inspect, Record, What};
 use crate::report::rule;
 use crate::{Broken, Kind, Source};
 
@@ -84,7 +85,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
             }
             if H::HEADERS {
                 let found = self.ranges.find(first);
-                rule(found == Some(chunk.range()), "the chunk is found by its address", first as *const u8)?;
+                rule(found == Some(chunk.start()), "the chunk is found by its address", chunk.first())?;
                 self.check_cells(chunk, end)?;
             }
         }
@@ -124,6 +125,15 @@ impl<S: Source, H: Layer> Inspect for Lin<S, H> {
     }
 
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
+        /// Gives the region its room back.
+        struct Limit<'l>(&'l Var<*mut u8>, *mut u8);
+        impl Drop for Limit<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let _frozen = Freeze::new(&self.frozen);
+        let _limit = Limit(&self.limit, self.limit.replace(self.cursor.get()));
         // Spare chunks come last, with nothing in them.
         let spare = self.spare_chunks().map(|chunk| (chunk, chunk.first()));
         for (number, (chunk, end)) in self.chunks().chain(spare).enumerate() {

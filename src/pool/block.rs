@@ -23,13 +23,15 @@ pub(super) struct Block {
     /// The block before this one, or the next of the spare ones.
     prev: Var<*const Block>,
     /// Bytes, as the source gave them.
-    size: usize,
+    size: Var<usize>,
     /// Offset of the first cell.
-    first: usize,
+    first: Var<usize>,
     /// Whether what was never handed out is zero.
     zeroed: Var<bool>,
     /// Not spare: cells of it have been handed out.
     in_use: Var<bool>,
+    /// Bytes of cells that were handed out since they were last wiped.
+    dirty: Var<usize>,
 }
 
 /// Bytes in front of a block's first cell, at the most.
@@ -39,11 +41,11 @@ pub(super) const fn front(align: usize, header: usize) -> usize {
 
 impl Block {
     pub(super) fn start(&self) -> NonNull<u8> {
-        NonNull::from(self).cast()
+        self.range.block()
     }
 
     pub(super) fn base(&self) -> *mut u8 {
-        ptr::from_ref(self).cast_mut().cast()
+        self.start().as_ptr()
     }
 
     pub(super) fn range(&self) -> *const Range {
@@ -52,11 +54,11 @@ impl Block {
 
     fn layout(&self) -> Layout {
         // SAFETY: the source granted a block of this size and alignment.
-        unsafe { Layout::from_size_align_unchecked(self.size, MIN_ALIGN) }
+        unsafe { Layout::from_size_align_unchecked(self.size(), MIN_ALIGN) }
     }
 
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.size.get()
     }
 
     pub(super) fn zeroed(&self) -> bool {
@@ -64,12 +66,12 @@ impl Block {
     }
 
     pub(super) fn first(&self) -> *mut u8 {
-        self.base().wrapping_add(self.first)
+        self.base().wrapping_add(self.first.get())
     }
 
     /// Where the last whole cell ends.
     pub(super) fn end(&self, stride: usize) -> *mut u8 {
-        self.first().wrapping_add((self.size - self.first) / stride * stride)
+        self.first().wrapping_add((self.size() - self.first.get()) / stride * stride)
     }
 
     pub(super) fn prev<'a>(&self) -> Option<&'a Self> {
@@ -95,19 +97,27 @@ impl<S: Source, H: Layer> Pool<S, H> {
         })
     }
 
-    /// Whether an address is the payload of a cell that was handed out at least once.
-    pub(super) fn was_handed_out(&self, payload: NonNull<u8>) -> bool {
+    /// The payload at an address, if it is that of a cell that was handed out at least once.
+    pub(super) fn handed_out(&self, payload: NonNull<u8>) -> Option<NonNull<u8>> {
         let address = payload.addr().get();
-        let Some(range) = self.ranges.find(address) else { return false };
-        // SAFETY: a block begins with its range.
-        let block: &Block = unsafe { &*range.cast() };
+        let block = self.ranges.find(address)?;
+        // SAFETY: at the front of a block stands its head.
+        let block: &Block = unsafe { block.cast::<Block>().as_ref() };
         let end = if ptr::eq(block, self.block.get()) { self.fresh.get() } else { block.end(self.stride) };
         let first = block.first().addr() + Self::HEADER;
-        block.in_use.get() && address >= first && address < end.addr() && (address - first).is_multiple_of(self.stride)
+        let is_cell = block.in_use.get()
+            && address >= first
+            && address < end.addr()
+            && (address - first).is_multiple_of(self.stride);
+        // The caller's pointer has told an address; what is read is read through the block's own.
+        is_cell.then(|| inside(block.start(), address - block.start().addr().get()))
     }
 
     /// Makes the next block the one that fresh cells come from: a spare one, or one from the source.
     pub(super) fn next_block(&self) -> Result<(), Cond> {
+        if self.frozen.get() {
+            return Err(Cond::InUse);
+        }
         // SAFETY: null or a block that the pool holds.
         let block = match unsafe { self.spare.get().as_ref() } {
             Some(block) => {
@@ -133,19 +143,20 @@ impl<S: Source, H: Layer> Pool<S, H> {
         let front = base + round_up(size_of::<Block>()) + Self::HEADER;
         let first = (front + self.align - 1) & !(self.align - 1);
         let block = Block {
-            range: Range::new(base + size),
+            range: Range::new(start, size),
             prev: Var::new(ptr::null()),
-            size,
-            first: first - Self::HEADER - base,
+            size: Var::new(size),
+            first: Var::new(first - Self::HEADER - base),
             zeroed: Var::new(grant.zeroed),
             in_use: Var::new(false),
+            dirty: Var::new(0),
         };
         let place = start.cast::<Block>();
         // SAFETY: the grant is ours, aligned to `MIN_ALIGN` and at least `need` long.
         unsafe { place.write(block) };
         // SAFETY: just written; from now on only shared references are made.
         let block = unsafe { place.as_ref() };
-        hide(inside(start, block.first), size - block.first);
+        hide(inside(start, block.first.get()), size - block.first.get());
         if H::HEADERS {
             // SAFETY: the block overlaps no other and stays until it is given back.
             unsafe { self.ranges.insert(block.range()) };
@@ -160,19 +171,18 @@ impl<S: Source, H: Layer> Pool<S, H> {
             let end = if ptr::eq(block, self.block.get()) { self.fresh.get() } else { block.end(self.stride) };
             let handed_out = end.addr() - block.first().addr();
             let whole = self.is_tainted();
-            let first = inside(block.start(), block.first);
+            let first = inside(block.start(), block.first.get());
             show(first, handed_out);
             let mut at = 0;
             while H::HEADERS && !whole && at < handed_out {
-                let payload = inside(block.start(), block.first + at + Self::HEADER);
+                let payload = inside(first, at + Self::HEADER);
                 let tainted = self.header(payload).is_tainted();
                 // SAFETY: the cell's bytes, used no more.
                 unsafe { wipe_if(tainted, payload, self.stride - Self::HEADER) };
                 at += self.stride;
             }
-            // SAFETY: all of these bytes were handed out and are used no more.
-            unsafe { wipe_if(whole, first, handed_out) };
             hide(first, handed_out);
+            block.dirty.set(block.dirty.get().max(handed_out));
             block.in_use.set(false);
             if handed_out > 0 {
                 block.zeroed.set(false);
@@ -183,6 +193,15 @@ impl<S: Source, H: Layer> Pool<S, H> {
                 self.fresh.set(before.end(self.stride));
             }
         }
+        if self.is_tainted() {
+            for block in self.spare_blocks() {
+                let (first, dirty) = (inside(block.start(), block.first.get()), block.dirty.replace(0));
+                show(first, dirty);
+                // SAFETY: all of these bytes were handed out and are used no more.
+                unsafe { wipe_if(true, first, dirty) };
+                hide(first, dirty);
+            }
+        }
         for link in [&self.top, &self.bottom, &self.recent] {
             link.set(ptr::null());
         }
@@ -191,7 +210,16 @@ impl<S: Source, H: Layer> Pool<S, H> {
         self.handed.set(0);
     }
 
+    /// Gives all blocks back, which are spare; those that are refused stay.
     pub(super) fn give_back_blocks(&self) -> Result<(), Cond> {
+        // Newest first, as a source that takes only its newest block back wants it.
+        let mut newest_first: *const Block = ptr::null();
+        // SAFETY: null or a block that the pool holds.
+        while let Some(block) = unsafe { self.spare.get().as_ref() } {
+            self.spare.set(block.prev.replace(newest_first));
+            newest_first = block;
+        }
+        self.spare.set(newest_first);
         let mut answer = Ok(());
         let mut kept: *const Block = ptr::null();
         // SAFETY: null or a block that the pool holds.
@@ -200,7 +228,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             if H::HEADERS {
                 self.ranges.remove(block.range());
             }
-            show(block.start(), block.size);
+            show(block.start(), block.size());
             // SAFETY: the block came from the source with this layout, and nothing is in it.
             if let Err(cond) = unsafe { self.source.free(block.start(), block.layout()) } {
                 answer = Err(cond);

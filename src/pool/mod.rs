@@ -125,6 +125,8 @@ pub struct Pool<S: Source, H: Layer = Bare> {
     peak: Var<usize>,
     ranges: Ranges,
     growth: Growth,
+    /// A walk is under way: free and fresh cells are set aside.
+    frozen: Var<bool>,
     source: S,
     layer: PhantomData<H>,
 }
@@ -184,7 +186,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
         let payload = if cell.size() < size_of::<usize>() { size_of::<usize>() } else { cell.size() };
         // A size that the rounding would carry over the top stays as it is, and no block will hold it.
         let stride = match Self::HEADER.checked_add(payload) {
-            Some(size) if size <= isize::MAX as usize - align => (size + align - 1) & !(align - 1),
+            Some(size) if size <= (isize::MAX as usize).saturating_sub(align) => (size + align - 1) & !(align - 1),
             _ => isize::MAX as usize & !(align - 1),
         };
         Self {
@@ -205,6 +207,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             peak: Var::new(0),
             ranges: Ranges::new(),
             growth,
+            frozen: Var::new(false),
             source,
             layer: PhantomData,
         }
@@ -347,8 +350,8 @@ impl<S: Source, H: Layer> Pool<S, H> {
     /// A cell's front. Bare cells have one only while they are free.
     #[inline]
     fn cell<'a>(at: *const PoolCell) -> Option<&'a PoolCell> {
-        // SAFETY: callers pass null, a free cell, or with headers any cell that was handed out. A bare
-        // cell may be shorter than a `PoolCell`, so of a free one only `last` is used.
+        // SAFETY: callers pass null, a free cell, or with headers any cell that was handed out. Of a bare
+        // one only `last` is used: what else a `PoolCell` has is payload there, and may be uninitialised.
         unsafe { at.as_ref() }
     }
 

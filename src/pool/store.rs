@@ -54,6 +54,10 @@ unsafe impl<S: Source, H: Layer> Source for Pool<S, H> {
         Ok(())
     }
 
+    fn least_align(&self) -> usize {
+        self.align
+    }
+
     fn largest(&self) -> Option<usize> {
         Some(self.stride - Self::HEADER)
     }
@@ -70,9 +74,7 @@ unsafe impl<S: Source> Store for Pool<S, Headers> {
     }
 
     fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
-        if !self.was_handed_out(payload) {
-            return Err(Cond::BadAddress);
-        }
+        let payload = self.handed_out(payload).ok_or(Cond::BadAddress)?;
         let cell = self.header(payload);
         match cell.state() {
             Some(State::Live) => {}

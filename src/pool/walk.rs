@@ -1,17 +1,18 @@
 //! Walking a pool: for `inspect`, `check` and figures.
 
-use core::ptr::NonNull;
+use core::ops::Range;
+use core::ptr::{self, NonNull};
 
 use super::block::Block;
 use super::{Pool, PoolCell};
 use crate::cell::{Layer, State};
-use crate::inspect::{Inspect, Record, What};
+use crate::inspect::{Freeze, Inspect, Record, What};
 use crate::report::rule;
 use crate::{Broken, Kind, Source};
 
 impl<S: Source, H: Layer> Pool<S, H> {
     /// The free cells, the next to be handed out first.
-    pub fn free_cells(&self) -> impl Iterator<Item = NonNull<u8>> + '_ {
+    fn free_cells(&self) -> impl Iterator<Item = NonNull<u8>> + '_ {
         let mut at = self.bottom.get();
         core::iter::from_fn(move || {
             let payload = self.payload_of(at)?;
@@ -86,6 +87,42 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 }
 
+/// Free and fresh cells, set aside while a walk shows the pool to somebody's code, so that none of them
+/// is handed out. What is freed meanwhile comes in front of them.
+struct Aside<'p, S: Source, H: Layer> {
+    pool: &'p Pool<S, H>,
+    free: *const PoolCell,
+    end: *mut u8,
+    _frozen: Freeze<'p>,
+}
+
+impl<'p, S: Source, H: Layer> Aside<'p, S, H> {
+    fn new(pool: &'p Pool<S, H>) -> Self {
+        let (free, end) = (pool.bottom.replace(ptr::null()), pool.end.replace(pool.fresh.get()));
+        Self { pool, free, end, _frozen: Freeze::new(&pool.frozen) }
+    }
+}
+
+impl<S: Source, H: Layer> Drop for Aside<'_, S, H> {
+    fn drop(&mut self) {
+        self.pool.end.set(self.end);
+        let mut last = self.pool.bottom.get();
+        if last.is_null() {
+            self.pool.bottom.set(self.free);
+            return;
+        }
+        loop {
+            let next = Pool::<S, H>::next_free(last);
+            if next.is_null() {
+                break;
+            }
+            last = next;
+        }
+        // SAFETY: a free cell begins with its link.
+        unsafe { last.cast_mut().cast::<*const PoolCell>().write(self.free) };
+    }
+}
+
 impl<S: Source, H: Layer> Inspect for Pool<S, H> {
     fn kind(&self) -> Kind {
         Kind::Pool
@@ -94,6 +131,7 @@ impl<S: Source, H: Layer> Inspect for Pool<S, H> {
     /// With headers each cell tells what it is. Bare cells do not know: a block's handed-out cells are
     /// one run of `used`, and then those of them that are free are told in the order of their list.
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
+        let aside = Aside::new(self);
         // Spare blocks come last, with nothing in them.
         let spare = self.spare_blocks().map(|block| (block, block.first()));
         for (number, (block, end)) in self.blocks().chain(spare).enumerate() {
@@ -114,7 +152,7 @@ impl<S: Source, H: Layer> Inspect for Pool<S, H> {
                 }
             } else if end != first {
                 visit(&Record { kind: Kind::Pool, payload: self.cellsz, ..piece(first, end, What::Used) });
-                self.each_free_between(first.addr(), end.addr(), &mut |at, next| {
+                Self::each_free_between(aside.free, first.addr()..end.addr(), &mut |at, next| {
                     let links = [next, 0, 0, 0, 0];
                     visit(&Record { block: number, links, ..Record::new(at, self.stride, What::Free) });
                 });
@@ -127,12 +165,12 @@ impl<S: Source, H: Layer> Inspect for Pool<S, H> {
 }
 
 impl<S: Source, H: Layer> Pool<S, H> {
-    /// Visits the free cells that lie between two addresses, in the order of their list, each with the next.
-    fn each_free_between(&self, from: usize, to: usize, visit: &mut dyn FnMut(usize, usize)) {
-        let mut at = self.bottom.get();
+    /// Visits the free cells of a list that lie in a range of addresses, in its order, each with the next.
+    fn each_free_between(first: *const PoolCell, range: Range<usize>, visit: &mut dyn FnMut(usize, usize)) {
+        let mut at = first;
         while !at.is_null() {
             let next = Self::next_free(at);
-            if (from..to).contains(&at.addr()) {
+            if range.contains(&at.addr()) {
                 visit(at.addr(), next.addr());
             }
             at = next;
@@ -152,7 +190,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             payload: self.cellsz,
             tainted: what == What::Used && cell.is_tainted(),
             links: [cell.last.get().addr(), 0, 0, 0, 0],
-            ..Record::new(core::ptr::from_ref(cell).addr(), self.stride, what)
+            ..Record::new(ptr::from_ref(cell).addr(), self.stride, what)
         }
     }
 }

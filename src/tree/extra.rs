@@ -16,10 +16,10 @@ pub type Guard = unsafe fn(payload: NonNull<u8>, context: *mut ()) -> bool;
 
 /// A node's own, or the one that stands in the root for all that have none.
 pub(super) struct Extra {
-    root: *const Node,
+    root: Var<*const Node>,
     /// Whose it is; the root for the common one.
     owner: Var<*const Node>,
-    hooks: Var<*const Hook>,
+    hooks: Var<*mut Hook>,
     guard: Var<Option<(Guard, *mut ())>>,
     /// Whether the tree counts it among those that have something to run or ask.
     counted: Var<bool>,
@@ -29,23 +29,23 @@ pub(super) struct Extra {
 struct Hook {
     run: Destructor,
     context: *mut (),
-    next: Var<*const Hook>,
+    next: Var<*mut Hook>,
 }
 
 impl Extra {
     /// The one that stands in the root.
     pub(super) const fn base(root: N) -> Self {
         Self {
-            root: root.as_ptr(),
+            root: Var::new(root.as_ptr()),
             owner: Var::new(root.as_ptr()),
-            hooks: Var::new(ptr::null()),
+            hooks: Var::new(ptr::null_mut()),
             guard: Var::new(None),
             counted: Var::new(false),
         }
     }
 
     fn own(root: *const Node, owner: N) -> Self {
-        Self { root, ..Self::base(owner) }
+        Self { root: Var::new(root), ..Self::base(owner) }
     }
 
     /// Notes that the owner is somewhere else now.
@@ -60,7 +60,7 @@ impl N {
     /// The root of the tree that the node is of.
     #[inline]
     pub(super) fn root(self) -> Option<Self> {
-        self.extra().and_then(|extra| Self::of(extra.root))
+        self.extra().and_then(|extra| Self::of(extra.root.get()))
     }
 
     /// The common extra, asked of the root.
@@ -73,8 +73,18 @@ impl N {
         self.extra().filter(|extra| Self::of(extra.owner.get()) == Some(self))
     }
 
+    pub(super) fn has_own_extra(self) -> bool {
+        self.own_extra().is_some()
+    }
+
     pub(super) fn has_destructor(self) -> bool {
         self.own_extra().is_some_and(|extra| !extra.hooks.get().is_null())
+    }
+
+    /// Where the node's own extra is; none for the root's, which stands in it.
+    fn extra_to_free(self) -> Option<NonNull<Extra>> {
+        let own = self.own_extra()?;
+        if Self::of(own.root.get()) == Some(self) { None } else { NonNull::new(self.extra_ptr().cast_mut()) }
     }
 
     /// Whether the node's guard refuses.
@@ -95,7 +105,8 @@ impl<S: Source> Tree<S> {
     /// # Safety
     ///
     /// The address is that of a live node of this tree. The destructor may be called once with it and
-    /// the context; it may act on the tree, but not on the subtree that is being released.
+    /// the context, on whatever thread has the tree by then; it may act on the tree, but what it does to the
+    /// subtree that is being released is refused.
     pub unsafe fn on_release(&self, node: NonNull<u8>, run: Destructor, context: *mut ()) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
@@ -128,11 +139,12 @@ impl<S: Source> Tree<S> {
         let node = unsafe { self.node(node) }?;
         let mut link = &node.own_extra().ok_or(Cond::BadAddress)?.hooks;
         loop {
-            // SAFETY: null or a hook on this node's list.
-            let hook = unsafe { link.get().as_ref() }.ok_or(Cond::BadAddress)?;
+            let place = NonNull::new(link.get()).ok_or(Cond::BadAddress)?;
+            // SAFETY: a hook on this node's list.
+            let hook = unsafe { place.as_ref() };
             if ptr::fn_addr_eq(hook.run, run) && hook.context == context {
                 link.set(hook.next.get());
-                self.free_part(NonNull::from(hook));
+                self.free_part(place);
                 return Ok(());
             }
             link = &hook.next;
@@ -167,7 +179,7 @@ impl<S: Source> Tree<S> {
             None => {
                 let place = self.source.alloc(Layout::new::<Extra>())?.cast::<Extra>();
                 // SAFETY: just allocated for it.
-                unsafe { place.write(Extra::own(common.root, node)) };
+                unsafe { place.write(Extra::own(common.root.get(), node)) };
                 node.set_extra(place.as_ptr());
                 // SAFETY: just written, and there as long as the node.
                 unsafe { place.as_ref() }
@@ -182,11 +194,11 @@ impl<S: Source> Tree<S> {
     /// Runs the next destructor of a node; says whether there was one.
     pub(super) fn run_hook(&self, node: N) -> bool {
         let Some(extra) = node.own_extra() else { return false };
-        // SAFETY: null or a hook on this node's list.
-        let Some(hook) = (unsafe { extra.hooks.get().as_ref() }) else { return false };
-        let (run, context) = (hook.run, hook.context);
-        extra.hooks.set(hook.next.get());
-        self.free_part(NonNull::from(hook));
+        let Some(place) = NonNull::new(extra.hooks.get()) else { return false };
+        // SAFETY: a hook on this node's list, which is taken off it.
+        let Hook { run, context, next } = unsafe { place.read() };
+        extra.hooks.set(next.get());
+        self.free_part(place);
         // SAFETY: whoever gave the destructor promised that it may be called so, once: it is off the list.
         unsafe { run(node.payload(), context) };
         true
@@ -195,7 +207,7 @@ impl<S: Source> Tree<S> {
     /// Gives a node's own extra back.
     pub(super) fn drop_extra(&self, node: N) {
         let Some(extra) = node.own_extra() else { return };
-        while let Some(hook) = NonNull::new(extra.hooks.get().cast_mut()) {
+        while let Some(hook) = NonNull::new(extra.hooks.get()) {
             // SAFETY: a hook on this node's list.
             extra.hooks.set(unsafe { hook.as_ref() }.next.get());
             self.free_part(hook);
@@ -203,8 +215,8 @@ impl<S: Source> Tree<S> {
         if extra.counted.replace(false) {
             self.hooked.set(self.hooked.get() - 1);
         }
-        if Some(node) != N::of(extra.root) {
-            self.free_part(NonNull::from(extra));
+        if let Some(place) = node.extra_to_free() {
+            self.free_part(place);
         }
     }
 

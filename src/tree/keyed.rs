@@ -16,8 +16,9 @@ use core::ptr::{self, NonNull};
 
 use super::Tree;
 use super::node::{N, Node};
+use crate::inspect::{Inspect, Record};
 use crate::typed::Refused;
-use crate::{Cond, Source, Stats};
+use crate::{Broken, Cond, Kind, Source, Stats};
 
 /// Names a value in a [`KeyTree`]. When the value has gone, the key finds nothing, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +47,7 @@ const NONE: u32 = u32::MAX;
 /// Slots in the first block.
 const FIRST: usize = 32;
 /// Blocks that make all slots a `u32` can number.
-const BLOCKS: usize = 27;
+const BLOCKS: usize = 28;
 
 /// A tree of values, each owned by its parent: releasing one drops it and everything below it.
 ///
@@ -63,6 +64,8 @@ const BLOCKS: usize = 27;
 /// assert_eq!(tree.children(Some(house)).map(|key| tree[key]).collect::<Vec<_>>(), ["chair"]);
 /// # Ok::<(), kmem::Cond>(())
 /// ```
+///
+/// Its slots are blocks of the source too, the first of 512 bytes: a source of smaller cells cannot hold it.
 ///
 /// Inserting needs only `&self`, since no value moves; what could make a reference dangle takes `&mut self`.
 pub struct KeyTree<T, S: Source> {
@@ -305,9 +308,13 @@ impl<T, S: Source> KeyTree<T, S> {
         self.len() == 0
     }
 
-    /// The tree underneath: for `inspect`, `check` and figures.
-    pub fn raw(&self) -> &Tree<S> {
-        &self.tree
+    /// Proves the structure of the tree underneath.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that does not hold, and where.
+    pub fn check(&self) -> Result<(), Broken> {
+        self.tree.check()
     }
 
     /// Figures of the tree underneath; its root counts.
@@ -321,6 +328,16 @@ impl<T, S: Source> KeyTree<T, S> {
         if let Some(root) = N::of(self.tree.root.get()) {
             drop(Going { owner: self, top: root, next: root.after(root), shred: false });
         }
+    }
+}
+
+impl<T, S: Source> Inspect for KeyTree<T, S> {
+    fn kind(&self) -> Kind {
+        Kind::Tree
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
+        self.tree.inspect(visit);
     }
 }
 

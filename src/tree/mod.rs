@@ -29,6 +29,7 @@ mod walk;
 use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::fmt;
+use core::marker::PhantomPinned;
 use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 
@@ -80,7 +81,11 @@ pub struct Tree<S: Source> {
     refused: Var<*const Node>,
     /// What a managed tree's source is told of its nodes; another's does not want to know.
     tell: Option<Tell<S>>,
+    /// A walk is under way, whose visitor must change nothing.
+    frozen: Var<bool>,
     source: S,
+    /// Destructors act on the tree while it is being destroyed, so a mutable reference to it is not the only one.
+    shared: PhantomPinned,
 }
 
 const _: () = assert!(offset_of!(Tree<Fixed<'_>>, ops) == Head::OPS);
@@ -122,7 +127,14 @@ impl<'a> Tree<Heap<Fixed<'a>>> {
 
 impl<S: Store> Tree<S> {
     /// A tree whose nodes can be managed pointers; its source must know its cells.
+    ///
+    /// Nor can it be one that other threads reach, or a tree: their cells cannot be told from this tree's
+    /// nodes safely. That is refused when the program is compiled.
     pub const fn managed_in(source: S) -> Self {
+        const {
+            assert!(!S::SHARED, "a managed tree's source must not be reached by other threads");
+            assert!(!matches!(S::KIND, Kind::Tree), "a managed tree cannot lie in another: make it with new_in");
+        }
         Self::build(source, Some(Ops::of::<Self>()), Some(Tell::new()))
     }
 
@@ -166,7 +178,9 @@ impl<S: Source> Tree<S> {
             hooked: Var::new(0),
             refused: Var::new(ptr::null()),
             tell,
+            frozen: Var::new(false),
             source,
+            shared: PhantomPinned,
         }
     }
 
@@ -185,7 +199,7 @@ impl<S: Source> Tree<S> {
             return Ok(root.payload());
         }
         let layout = Layout::new::<Extra>();
-        let root = self.make(layout, ptr::null())?;
+        let root = self.make(layout, ptr::null(), false)?;
         let base = root.payload().cast::<Extra>();
         // SAFETY: the root's payload was just allocated for it.
         unsafe { base.write(Extra::base(root)) };
@@ -195,9 +209,11 @@ impl<S: Source> Tree<S> {
     }
 
     /// A node that is nobody's child yet.
-    fn make(&self, layout: Layout, extra: *const Extra) -> Result<N, Cond> {
-        let frame = Frame::new(HEADER, layout)?;
-        let block = self.source.alloc(frame.block)?.cast::<u8>();
+    fn make(&self, layout: Layout, extra: *const Extra, zeroed: bool) -> Result<N, Cond> {
+        self.thaw()?;
+        let frame = Frame::new(HEADER, layout, self.source.least_align())?;
+        let block = if zeroed { self.source.alloc_zeroed(frame.block) } else { self.source.alloc(frame.block) };
+        let block = block?.cast::<u8>();
         if let Some(tell) = &self.tell {
             // SAFETY: just allocated by us.
             unsafe { (tell.node)(&self.source, block) };
@@ -209,6 +225,11 @@ impl<S: Source> Tree<S> {
         self.count(frame.block.size(), 0);
         // SAFETY: just written, and live until it is released.
         Ok(unsafe { N::new(place) })
+    }
+
+    /// `in_use` while a walk is under way.
+    fn thaw(&self) -> Result<(), Cond> {
+        if self.frozen.get() { Err(Cond::InUse) } else { Ok(()) }
     }
 
     /// Notes that bytes came to life and others went.
@@ -247,9 +268,17 @@ impl<S: Source> Tree<S> {
     /// `parent` is a live node of this tree, or its root.
     pub unsafe fn alloc(&self, parent: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
+        unsafe { self.alloc_under(parent, layout, false) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`alloc`](Self::alloc).
+    unsafe fn alloc_under(&self, parent: NonNull<u8>, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise.
         let parent = unsafe { self.node(parent) }?;
         let root = N::of(self.root.get()).ok_or(Cond::FailAssert)?;
-        let node = self.make(layout, root.base())?;
+        let node = self.make(layout, root.base(), zeroed)?;
         node.link_last(parent);
         Ok(NonNull::slice_from_raw_parts(node.payload(), layout.size()))
     }
@@ -265,10 +294,7 @@ impl<S: Source> Tree<S> {
     /// As for [`alloc`](Self::alloc).
     pub unsafe fn alloc_zeroed(&self, parent: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
-        let bytes = unsafe { self.alloc(parent, layout) }?;
-        // SAFETY: just allocated, and this long.
-        unsafe { bytes.cast::<u8>().write_bytes(0, layout.size()) };
-        Ok(bytes)
+        unsafe { self.alloc_under(parent, layout, true) }
     }
 
     /// Releases a node and its whole subtree.
@@ -322,13 +348,7 @@ impl<S: Source> Tree<S> {
     pub unsafe fn free_children(&self, node: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
-        if self.refuses(node, false) {
-            return Err(Cond::InUse);
-        }
-        while let Some(child) = node.child() {
-            self.release_unasked(child, false);
-        }
-        Ok(())
+        self.release_children(node)
     }
 
     /// Moves a node, with its subtree, to be the last child of another parent (talloc's *steal*).
@@ -346,6 +366,7 @@ impl<S: Source> Tree<S> {
         let node = unsafe { self.node(node) }?;
         // SAFETY: the caller's promise.
         let parent = unsafe { self.node(parent) }?;
+        self.thaw()?;
         if node.root() != parent.root() {
             return Err(Cond::BadAddress);
         }
@@ -377,34 +398,30 @@ impl<S: Source> Tree<S> {
         if node.parent().is_none() {
             return Err(Cond::InUse);
         }
+        self.thaw()?;
         let old = node.block().ok_or(Cond::FailAssert)?;
         let payload = Layout::from_size_align(size, old.layout.align()).map_err(|_| Cond::BadSize)?;
-        let new = Frame::new(HEADER, payload)?;
+        let new = Frame::new(HEADER, payload, self.source.least_align())?;
+        if new.block.size() == old.layout.size() {
+            return Ok(NonNull::slice_from_raw_parts(node.payload(), size));
+        }
         let tainted = node.is_tainted() || self.id.is_tainted();
         let kept = node.payload_size().min(size);
-        let start = if tainted && new.block.size() > old.layout.size() {
+        // A source does not know that the bytes are secret when it moves them.
+        let start = if tainted {
             let moved = self.source.alloc(new.block)?.cast::<u8>();
             // SAFETY: both blocks are live and distinct; this many bytes are in each.
             unsafe { old.start.copy_to_nonoverlapping(moved, new.offset + kept) };
-            // SAFETY: the old payload's bytes, which are in the new block now.
+            // SAFETY: the old payload's bytes; those that are kept are in the new block now.
             unsafe { wipe_if(true, node.payload(), node.payload_size()) };
             // SAFETY: the old block is used no more.
-            if let Err(cond) = unsafe { self.source.free(old.start, old.layout) } {
-                // SAFETY: the wiped bytes come back from the copy, which then goes.
-                unsafe { moved.copy_to_nonoverlapping(old.start, new.offset + kept) };
-                // SAFETY: the new payload's bytes, which nobody knows of.
-                unsafe { wipe_if(true, inside(moved, new.offset), kept) };
-                // SAFETY: the new block is ours and unused.
-                let _ = unsafe { self.source.free(moved, new.block) };
-                return Err(cond);
+            if unsafe { self.source.free(old.start, old.layout) }.is_err() {
+                // Refused: it waits, wiped, with what else the source has refused.
+                node.set_state(State::Free);
+                node.set_next(self.refused.replace(node.as_ptr()));
             }
             moved
         } else {
-            if size < node.payload_size() {
-                let tail = inside(node.payload(), size);
-                // SAFETY: what shrinking leaves over is the node's own, used no more.
-                unsafe { wipe_if(tainted, tail, node.payload_size() - size) };
-            }
             // SAFETY: the block is live and fits its layout; the alignment is the same.
             unsafe { self.source.resize(old.start, old.layout, new.block) }?.cast()
         };

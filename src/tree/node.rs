@@ -179,6 +179,10 @@ impl N {
         unsafe { self.get().extra.get().as_ref() }
     }
 
+    pub(super) fn extra_ptr(self) -> *const Extra {
+        self.get().extra.get()
+    }
+
     pub(super) fn set_extra(self, extra: *const Extra) {
         self.get().extra.set(extra);
     }
@@ -268,19 +272,29 @@ impl N {
     }
 
     /// The next node of the subtree of `top`, parent before children.
-    #[inline]
     pub(super) fn after(self, top: Self) -> Option<Self> {
+        if self == top { self.child() } else { self.following(Some(top)) }
+    }
+
+    /// The next node of what is under `above`, which is only compared with: parent before children.
+    #[inline]
+    pub(super) fn following(self, above: Option<Self>) -> Option<Self> {
         if let Some(child) = self.child() {
             return Some(child);
         }
         let mut at = self;
-        while at != top {
+        loop {
             if let Some(next) = at.next() {
                 return Some(next);
             }
-            at = at.parent()?;
+            at = at.parent().filter(|parent| Some(*parent) != above)?;
         }
-        None
+    }
+
+    /// Lets go of all children, which still name it as their parent.
+    pub(super) fn forget_children(self) {
+        self.get().child.set(ptr::null());
+        self.get().lastchild.set(ptr::null());
     }
 
     /// The first of its subtree, children before parent.

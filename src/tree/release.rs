@@ -1,4 +1,4 @@
-//! Releasing a subtree: ask the guards, run the destructors, give the memory back.
+//! Releasing a subtree, or all children of a node: ask the guards, run the destructors, give the memory back.
 
 use core::ptr;
 
@@ -8,20 +8,28 @@ use crate::cell::State;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
 
-/// A subtree that is going. If a destructor panics, the others still run and the memory still goes.
+/// Siblings and all below them that are going. If a destructor panics, the others still run and the
+/// memory still goes.
+///
+/// They are unlinked already, so a destructor may do what it likes to the rest of the tree: even
+/// release what they were under, which is only compared with from here on.
 struct Doom<'t, S: Source> {
     tree: &'t Tree<S>,
-    top: N,
+    first: N,
+    /// The parent that the siblings still name.
+    above: Option<N>,
     /// The node whose destructors are to run next.
     next: Option<N>,
     shred: bool,
+    /// The root is among them.
+    whole: bool,
 }
 
 impl<S: Source> Doom<'_, S> {
     fn run_destructors(&mut self) {
         while let Some(node) = self.next {
             if !self.tree.run_hook(node) {
-                self.next = node.after(self.top);
+                self.next = node.following(self.above);
             }
         }
     }
@@ -29,57 +37,88 @@ impl<S: Source> Doom<'_, S> {
 
 impl<S: Source> Drop for Doom<'_, S> {
     fn drop(&mut self) {
+        // Only after a destructor has panicked is there one left.
         self.run_destructors();
-        self.tree.give_back(self.top, self.shred);
+        self.tree.give_back(self.first, self.above, self.shred);
+        if self.whole {
+            self.tree.root.set(ptr::null());
+        }
     }
 }
 
 impl<S: Source> Tree<S> {
-    /// Whether a guard in a subtree refuses; `whole` says whether its top is asked too.
-    pub(super) fn refuses(&self, top: N, whole: bool) -> bool {
-        if self.hooked.get() == 0 {
-            return false;
-        }
-        let mut at = if whole { Some(top) } else { top.after(top) };
+    /// Whether a guard refuses: of a node, its later siblings, or any below them.
+    fn refuses(&self, first: N, above: Option<N>) -> bool {
+        let mut at = Some(first).filter(|_| self.hooked.get() > 0);
         while let Some(node) = at {
             if node.refuses() {
                 return true;
             }
-            at = node.after(top);
+            at = node.following(above);
         }
         false
     }
 
     pub(super) fn release_subtree(&self, top: N, shred: bool) -> Result<(), Cond> {
-        if self.refuses(top, true) {
+        self.thaw()?;
+        if self.subtree_refuses(top) {
             return Err(Cond::InUse);
         }
         self.release_unasked(top, shred);
         Ok(())
     }
 
+    fn subtree_refuses(&self, top: N) -> bool {
+        if self.hooked.get() == 0 {
+            return false;
+        }
+        top.refuses() || top.child().is_some_and(|child| self.refuses(child, Some(top)))
+    }
+
+    /// Releases a subtree without asking its guards.
     pub(super) fn release_unasked(&self, top: N, shred: bool) {
         top.unlink();
-        let hooked = self.hooked.get() > 0;
-        if Some(top) == N::of(self.root.get()) {
-            self.root.set(ptr::null());
+        self.doom(top, None, shred);
+    }
+
+    /// Releases all children of a node.
+    pub(super) fn release_children(&self, parent: N) -> Result<(), Cond> {
+        self.thaw()?;
+        let Some(first) = parent.child() else { return Ok(()) };
+        if self.refuses(first, Some(parent)) {
+            return Err(Cond::InUse);
         }
-        let mut at = Some(top).filter(|_| hooked);
+        parent.forget_children();
+        self.doom(first, Some(parent), false);
+        Ok(())
+    }
+
+    fn doom(&self, first: N, above: Option<N>, shred: bool) {
+        let hooked = self.hooked.get() > 0;
+        let mut at = Some(first).filter(|_| hooked);
         while let Some(node) = at {
             node.set_state(State::Doomed);
-            at = node.after(top);
+            // What they share stands in the root, which a destructor may release.
+            if !node.has_own_extra() {
+                node.set_extra(ptr::null());
+            }
+            at = node.following(above);
         }
-        drop(Doom { tree: self, top, next: Some(top).filter(|_| hooked), shred });
+        let whole = Some(first) == N::of(self.root.get());
+        let mut doom = Doom { tree: self, first, above, next: Some(first).filter(|_| hooked), shred, whole };
+        doom.run_destructors();
+        drop(doom);
         if !self.refused.get().is_null() {
             let _ = self.offer_refused();
         }
     }
 
-    /// Gives a subtree's blocks back, children before parents.
-    fn give_back(&self, top: N, shred: bool) {
-        let mut node = top.deepest_first();
+    /// Gives siblings and all below them back, children before parents.
+    fn give_back(&self, first: N, above: Option<N>, shred: bool) {
+        let mut node = first.deepest_first();
         loop {
-            let next = if node == top { None } else { node.next().map(N::deepest_first).or_else(|| node.parent()) };
+            let up = || node.parent().filter(|parent| Some(*parent) != above);
+            let next = node.next().map(N::deepest_first).or_else(up);
             self.give_back_node(node, shred);
             match next {
                 Some(next) => node = next,

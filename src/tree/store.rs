@@ -5,7 +5,7 @@ use core::ptr::{self, NonNull};
 
 use super::Tree;
 use super::node::{HEADER, N};
-use crate::cell::Head;
+use crate::cell::{Frame, Head, inside};
 use crate::{Cond, Found, Kind, Source, Store};
 
 // SAFETY: nodes are blocks of the source that the tree got for itself, and stay where they are.
@@ -34,7 +34,7 @@ unsafe impl<S: Source> Source for Tree<S> {
     }
 
     fn largest(&self) -> Option<usize> {
-        self.source.largest().map(|largest| largest.saturating_sub(HEADER))
+        self.source.largest().map(|largest| largest.saturating_sub(Frame::offset(HEADER, self.source.least_align())))
     }
 }
 
@@ -48,7 +48,9 @@ unsafe impl<S: Store> Store for Tree<S> {
     }
 
     fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
-        self.source.locate_behind(payload, HEADER, Kind::Tree)?;
+        let block = self.source.locate_behind(payload, HEADER, Kind::Tree)?;
+        // The caller's pointer has told an address; what is read is read through the source's own.
+        let payload = inside(block, payload.addr().get() - block.addr().get());
         // SAFETY: a node's block is there, and the header stands before the payload.
         let node = unsafe { self.node(payload) }?;
         let root = N::of(self.root.get());

@@ -3,7 +3,7 @@
 use super::Tree;
 use super::node::{HEADER, N};
 use crate::cell::State;
-use crate::inspect::{Inspect, Record, What};
+use crate::inspect::{Freeze, Inspect, Record, What};
 use crate::report::rule;
 use crate::{Broken, Kind, Source};
 
@@ -87,6 +87,7 @@ impl<S: Source> Inspect for Tree<S> {
     }
 
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
+        let _frozen = Freeze::new(&self.frozen);
         let address = |link: Option<N>| link.map_or(0, |node| node.as_ptr().addr());
         self.each_node(&mut |node, depth| {
             let payload = node.payload_size();

@@ -176,11 +176,21 @@ impl<'s, T: ?Sized, S: Source> Owned<'s, T, S> {
     /// What the source says when it refuses the block: the bytes are gone all the same.
     #[cfg(feature = "shred")]
     pub fn shred(this: Self) -> Result<(), Cond> {
+        /// Shreds the block even when the value's destructor panics.
+        struct Block<'s, S: Source>(NonNull<u8>, Layout, &'s S);
+        impl<S: Source> Drop for Block<'_, S> {
+            fn drop(&mut self) {
+                // SAFETY: the block came from the source with this layout, and its value is gone.
+                let _ = unsafe { self.2.shred(self.0, self.1) };
+            }
+        }
         let (value, source) = Self::into_raw(this);
         // SAFETY: the value is there and its owner is gone.
         let layout = Layout::for_value(unsafe { value.as_ref() });
+        let block = Block(value.cast(), layout, source);
         // SAFETY: as above; nobody takes it for a value any more.
         unsafe { value.drop_in_place() };
+        core::mem::forget(block);
         // SAFETY: the block came from the source with this layout.
         unsafe { source.shred(value.cast(), layout) }
     }

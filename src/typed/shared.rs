@@ -235,7 +235,7 @@ unsafe impl<T: ?Sized + Send + Sync, S: Source + Sync> Sync for WeakShared<'_, T
 
 /// The block for a value, with the counts in front.
 fn frame(value: Layout) -> Result<Frame, Cond> {
-    Frame::new(HEADER, value)
+    Frame::new(HEADER, value, MIN_ALIGN)
 }
 
 /// A block with both counts at 1 and room for a value.
