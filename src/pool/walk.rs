@@ -11,8 +11,12 @@ use crate::report::rule;
 use crate::{Broken, Kind, Source};
 
 impl<S: Source, H: Layer> Pool<S, H> {
-    /// The free cells, the next to be handed out first.
-    fn free_cells(&self) -> impl Iterator<Item = NonNull<u8>> + '_ {
+    /// The free cells, the next to be handed out first. Meanwhile the pool cannot be used.
+    pub fn free_cells(&mut self) -> impl Iterator<Item = NonNull<u8>> + '_ {
+        self.free_list()
+    }
+
+    fn free_list(&self) -> impl Iterator<Item = NonNull<u8>> + '_ {
         let mut at = self.bottom.get();
         core::iter::from_fn(move || {
             let payload = self.payload_of(at)?;
@@ -27,7 +31,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     pub(super) fn count_free(&self) -> usize {
-        self.free_cells().count()
+        self.free_list().count()
     }
 
     fn home(&self, address: usize) -> Option<&Block> {
