@@ -40,7 +40,14 @@ impl Growth {
         let wish = (wish.min(bound) & !(MIN_ALIGN - 1)).max(need);
         let ask = |size| {
             let layout = Layout::from_size_align(size, MIN_ALIGN).map_err(|_| Cond::BadSize)?;
-            source.grant(layout)
+            let grant = source.grant(layout)?;
+            // A source that gives more than was asked (whole pages) may take the store over its limit.
+            if grant.bytes.len() > left {
+                // SAFETY: just granted, and used by nobody.
+                unsafe { source.free(grant.bytes.cast(), layout) }?;
+                return Err(Cond::NoRoom);
+            }
+            Ok(grant)
         };
         match ask(wish) {
             Err(Cond::NoRoom | Cond::BadLock | Cond::TooMany) if wish > need => ask(need),

@@ -9,7 +9,7 @@ use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::ptr::{self, NonNull};
 
-use super::{HEADER, Heap, bins, extent};
+use super::{HEADER, Heap, bins};
 use crate::bits::Bits;
 use crate::cell::{MIN_ALIGN, inside, round_up};
 use crate::poison::show;
@@ -25,8 +25,6 @@ pub(super) struct Chunk {
     prev: Var<*const Chunk>,
     /// Bytes, as the source gave them.
     size: Var<usize>,
-    /// What the source was asked to align it to.
-    align: Var<usize>,
     /// Offset of the first block; solo: of the payload's header.
     first: Var<usize>,
     /// Live cells in it.
@@ -73,7 +71,7 @@ impl Chunk {
 
     fn layout(&self) -> Layout {
         // SAFETY: the source granted a block of this size and alignment.
-        unsafe { Layout::from_size_align_unchecked(self.size(), self.align.get()) }
+        unsafe { Layout::from_size_align_unchecked(self.size(), MIN_ALIGN) }
     }
 
     /// The first block.
@@ -212,7 +210,6 @@ impl<S: Source> Heap<S> {
                 next: Var::new(ptr::null()),
                 prev: Var::new(ptr::null()),
                 size: Var::new(size),
-                align: Var::new(MIN_ALIGN),
                 first: Var::new(round_up(HEAD + 2 * Bits::bytes(size))),
                 live: Var::new(0),
                 solo: Var::new(false),
@@ -220,6 +217,13 @@ impl<S: Source> Heap<S> {
         );
         self.clear_chunk(chunk);
         Ok(chunk.first())
+    }
+
+    /// Makes a chunk that holds nothing any more, whatever it was for, one free block for all.
+    pub(super) fn share(&self, chunk: &Chunk) {
+        chunk.solo.set(false);
+        chunk.first.set(round_up(HEAD + 2 * Bits::bytes(chunk.size())));
+        self.clear_chunk(chunk);
     }
 
     /// Makes a shared chunk one free block.
@@ -232,14 +236,23 @@ impl<S: Source> Heap<S> {
 
     /// A cell with a chunk to itself, and whether its payload is known to be zero.
     pub(super) fn take_solo(&self, layout: Layout, extent: usize, align: usize) -> Result<(NonNull<u8>, bool), Cond> {
-        let payload_at = (HEAD + HEADER + align - 1) & !(align - 1);
-        let size = payload_at + (extent - HEADER);
-        if size > self.growth.limit.saturating_sub(self.held.get()) {
+        // Where the payload can lie is seen when the block is there; a source that would have to trim
+        // its block to the alignment could be refused that.
+        let size = HEAD + HEADER + (align - MIN_ALIGN) + (extent - HEADER);
+        let left = self.growth.limit.saturating_sub(self.held.get());
+        let ask = Layout::from_size_align(size, MIN_ALIGN).map_err(|_| Cond::BadSize)?;
+        if size > left {
             return Err(Cond::NoRoom);
         }
-        let ask = Layout::from_size_align(size, align).map_err(|_| Cond::BadSize)?;
         let grant = self.source.grant(ask)?;
         let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len());
+        if size > left {
+            // SAFETY: just granted, and used by nobody.
+            unsafe { self.source.free(start, ask) }?;
+            return Err(Cond::NoRoom);
+        }
+        let front = start.addr().get() + HEAD + HEADER;
+        let payload_at = HEAD + HEADER + (front.wrapping_neg() & (align - 1));
         let chunk = self.adopt(
             start,
             Chunk {
@@ -247,7 +260,6 @@ impl<S: Source> Heap<S> {
                 next: Var::new(ptr::null()),
                 prev: Var::new(ptr::null()),
                 size: Var::new(size),
-                align: Var::new(align),
                 first: Var::new(payload_at - HEADER),
                 live: Var::new(0),
                 solo: Var::new(true),
@@ -306,12 +318,7 @@ impl<S: Source> Heap<S> {
             next = chunk.next();
             if let Err(cond) = self.give_back_chunk(chunk) {
                 answer = Err(cond);
-                if chunk.is_solo() {
-                    self.live.set(self.live.get() + 1);
-                    self.count(extent(self.header(inside(chunk.first(), HEADER))), 0);
-                } else {
-                    self.clear_chunk(chunk);
-                }
+                self.share(chunk);
             }
         }
         answer

@@ -192,8 +192,7 @@ impl<S: Source> Heap<S> {
     /// # Errors
     ///
     /// `bad_address` for what is not a live cell of this heap, `mismatch` for one that holds a `ref`
-    /// or a node; when the source refuses the pages of a large cell, what it says: the cell is then
-    /// still the caller's.
+    /// or a node. A chunk that the source refuses to take back is kept and used again.
     ///
     /// # Safety
     ///
@@ -247,8 +246,7 @@ impl<S: Source> Heap<S> {
     ///
     /// # Errors
     ///
-    /// When the source refuses a chunk: that one is kept, and destroying again tries again. The cell of a
-    /// large one then still counts.
+    /// When the source refuses a chunk: that one is kept, empty, and destroying again tries again.
     pub fn destroy(&mut self) -> Result<(), Cond> {
         self.wipe_tainted();
         self.live.set(0);
@@ -347,15 +345,16 @@ impl<S: Source> Heap<S> {
         show(payload, extent - HEADER);
         // SAFETY: the cell's own bytes, used no more.
         unsafe { wipe_if(shred, payload, extent - HEADER) };
+        self.live.set(self.live.get() - 1);
+        self.count(0, extent);
         if chunk.is_solo() {
-            self.give_back_chunk(chunk)?;
-            self.live.set(self.live.get() - 1);
-            self.count(0, extent);
+            // Refused, its room is for all from now on, and is offered again when it is empty again.
+            if self.give_back_chunk(chunk).is_err() {
+                self.share(chunk);
+            }
             return Ok(());
         }
         chunk.clear_live(payload);
-        self.live.set(self.live.get() - 1);
-        self.count(0, extent);
         // SAFETY: the header stands right before the payload, in the same block.
         let block = unsafe { payload.sub(HEADER) };
         self.join(chunk, block, extent);
@@ -436,18 +435,7 @@ impl<S: Source> Heap<S> {
         to.inherit_taint(header);
         to.set_kind(header.kind().unwrap_or(Kind::Heap));
         // SAFETY: the caller's promise; the bytes are in the new cell.
-        if let Err(cond) = unsafe { self.give_back(payload, shred) } {
-            // What was wiped comes back from the copy.
-            // SAFETY: as when it was copied there.
-            unsafe { moved.copy_to_nonoverlapping(payload, kept) };
-            // SAFETY: the new cell is ours and nobody knows of it.
-            let _ = unsafe { self.give_back(moved, shred) };
-            if !fits_here {
-                return Err(cond);
-            }
-            self.settle(chunk, payload, old, new.size());
-            return Ok(NonNull::slice_from_raw_parts(payload, new.size()));
-        }
+        unsafe { self.give_back(payload, shred) }?;
         Ok(NonNull::slice_from_raw_parts(moved, new.size()))
     }
 

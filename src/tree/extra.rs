@@ -6,6 +6,7 @@ use core::ptr::{self, NonNull};
 
 use super::Tree;
 use super::node::{N, Node};
+use super::release::Refused;
 use crate::{Cond, Source};
 
 /// Runs when a node goes: told the payload, which is still readable, and the context given with it.
@@ -114,8 +115,7 @@ impl<S: Source> Tree<S> {
         let extra = match self.make_extra(node) {
             Ok(extra) => extra,
             Err(cond) => {
-                // SAFETY: just allocated, unused.
-                let _ = unsafe { self.source.free(hook.cast(), Layout::new::<Hook>()) };
+                self.free_part(hook);
                 return Err(cond);
             }
         };
@@ -221,8 +221,9 @@ impl<S: Source> Tree<S> {
     }
 
     fn free_part<T>(&self, part: NonNull<T>) {
-        // SAFETY: a hook or an extra was allocated from the source with the layout of its type, and
-        // nothing links to it any more. A source that refuses so little keeps it until it goes itself.
-        let _ = unsafe { self.source.free(part.cast(), Layout::new::<T>()) };
+        const { assert!(size_of::<T>() >= size_of::<Refused>() && align_of::<T>() >= align_of::<Refused>()) };
+        // SAFETY: a hook or an extra was allocated from the source with the layout of its type, nothing
+        // links to it any more, and it is long enough.
+        unsafe { self.give_to_source(part.cast(), Layout::new::<T>()) };
     }
 }

@@ -43,6 +43,7 @@ pub use extra::{Destructor, Guard};
 pub use keyed::{Key, KeyTree};
 pub use node::Node;
 use node::{HEADER, N};
+use release::Refused;
 
 /// A tree of cells (libk's `kmnode`s; the idea is talloc's): each is released with its parent.
 ///
@@ -77,8 +78,8 @@ pub struct Tree<S: Source> {
     peak: Var<usize>,
     /// Nodes that have destructors or a guard.
     hooked: Var<usize>,
-    /// Blocks that the source refused to take back, linked by `next`.
-    refused: Var<*const Node>,
+    /// Blocks that the source refused to take back.
+    refused: Var<*mut Refused>,
     /// What a managed tree's source is told of its nodes; another's does not want to know.
     tell: Option<Tell<S>>,
     /// A walk is under way, whose visitor must change nothing.
@@ -176,7 +177,7 @@ impl<S: Source> Tree<S> {
             ops,
             peak: Var::new(0),
             hooked: Var::new(0),
-            refused: Var::new(ptr::null()),
+            refused: Var::new(ptr::null_mut()),
             tell,
             frozen: Var::new(false),
             source,
@@ -414,12 +415,8 @@ impl<S: Source> Tree<S> {
             unsafe { old.start.copy_to_nonoverlapping(moved, new.offset + kept) };
             // SAFETY: the old payload's bytes; those that are kept are in the new block now.
             unsafe { wipe_if(true, node.payload(), node.payload_size()) };
-            // SAFETY: the old block is used no more.
-            if unsafe { self.source.free(old.start, old.layout) }.is_err() {
-                // Refused: it waits, wiped, with what else the source has refused.
-                node.set_state(State::Free);
-                node.set_next(self.refused.replace(node.as_ptr()));
-            }
+            // SAFETY: the old block is used no more, and longer than a header.
+            unsafe { self.give_to_source(old.start, old.layout) };
             moved
         } else {
             // SAFETY: the block is live and fits its layout; the alignment is the same.

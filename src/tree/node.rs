@@ -210,10 +210,6 @@ impl N {
         Self::of(self.get().next.get())
     }
 
-    pub(super) fn set_next(self, next: *const Node) {
-        self.get().next.set(next);
-    }
-
     /// Makes a node that is nobody's child the last of a parent.
     #[inline]
     pub(super) fn link_last(self, parent: Self) {

@@ -1,12 +1,19 @@
 //! Releasing a subtree, or all children of a node: ask the guards, run the destructors, give the memory back.
 
-use core::ptr;
+use core::alloc::Layout;
+use core::ptr::{self, NonNull};
 
 use super::Tree;
 use super::node::N;
 use crate::cell::State;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
+
+/// What stands in front of a block that the source refused to take back.
+pub(super) struct Refused {
+    next: *mut Refused,
+    layout: Layout,
+}
 
 /// Siblings and all below them that are going. If a destructor panics, the others still run and the
 /// memory still goes.
@@ -138,33 +145,50 @@ impl<S: Source> Tree<S> {
         self.live.set(self.live.get() - 1);
         self.count(0, block.layout.size());
         // SAFETY: the block came from the source with this layout and is used no more.
-        if unsafe { self.source.free(block.start, block.layout) }.is_err() {
-            node.set_state(State::Free);
-            node.set_next(self.refused.replace(node.as_ptr()));
+        unsafe { self.give_to_source(block.start, block.layout) };
+    }
+
+    /// Gives a block to the source; what it refuses is kept, and offered again later.
+    ///
+    /// # Safety
+    ///
+    /// The block came from the source with this layout, is used no more, and has room for three words.
+    pub(super) unsafe fn give_to_source(&self, start: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        if unsafe { self.source.free(start, layout) }.is_err() {
+            let place = start.cast::<Refused>();
+            // SAFETY: refused, so the block is still ours; the caller promised that there is room.
+            unsafe { place.write(Refused { next: self.refused.get(), layout }) };
+            self.refused.set(place.as_ptr());
         }
     }
 
     /// Offers the source again what it refused.
     pub(super) fn offer_refused(&self) -> Result<(), Cond> {
         let mut answer = Ok(());
-        let mut at = N::of(self.refused.replace(ptr::null()));
-        while let Some(node) = at {
-            at = node.next();
-            let block = node.block().ok_or(Cond::FailAssert)?;
+        let mut at = self.refused.replace(ptr::null_mut());
+        while let Some(place) = NonNull::new(at) {
+            // SAFETY: what is on the list is a refused block with its record in front.
+            let Refused { next, layout } = unsafe { place.read() };
+            at = next;
             // SAFETY: as when it was refused.
-            if let Err(cond) = unsafe { self.source.free(block.start, block.layout) } {
+            if let Err(cond) = unsafe { self.source.free(place.cast(), layout) } {
                 answer = Err(cond);
-                node.set_next(self.refused.replace(node.as_ptr()));
+                // SAFETY: still ours.
+                unsafe { place.write(Refused { next: self.refused.get(), layout }) };
+                self.refused.set(place.as_ptr());
             }
         }
         answer
     }
 
     pub(super) fn refused_bytes(&self) -> usize {
-        let (mut bytes, mut at) = (0, N::of(self.refused.get()));
-        while let Some(node) = at {
-            bytes += node.block().map_or(0, |block| block.layout.size());
-            at = node.next();
+        let (mut bytes, mut at) = (0, self.refused.get());
+        while let Some(place) = NonNull::new(at) {
+            // SAFETY: as in `offer_refused`.
+            let record = unsafe { place.as_ref() };
+            bytes += record.layout.size();
+            at = record.next;
         }
         bytes
     }
