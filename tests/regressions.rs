@@ -6,15 +6,31 @@
     reason = "each test makes its cells, uses them while they are live, and releases them once"
 )]
 
+#[path = "regressions/fickle.rs"]
+mod fickle;
+#[path = "regressions/stores.rs"]
+mod stores;
+#[path = "regressions/trees.rs"]
+mod trees;
+#[path = "regressions/typed.rs"]
+mod typed;
+#[path = "regressions/walks.rs"]
+mod walks;
+
 use core::alloc::Layout;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use kmem::{Heap, Tree};
+use kmem::Tree;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const LAYOUT: Layout = Layout::new::<[u8; 32]>();
+
+/// So many bytes, aligned as they may be.
+fn bytes(size: usize) -> Layout {
+    Layout::from_size_align(size, 1).expect("a layout")
+}
 
 unsafe fn count(_: NonNull<u8>, context: *mut ()) {
     unsafe { *context.cast::<usize>() += 1 };
@@ -41,7 +57,7 @@ fn a_destructor_on_the_root_runs_though_a_childs_came_and_went() {
 #[cfg(feature = "shred")]
 #[test]
 fn a_tainted_counted_cell_is_wiped_with_its_store() {
-    use kmem::{Headers, Lin, Pool, refs};
+    use kmem::{Headers, Heap, Lin, Pool, refs};
 
     fn secret<S: kmem::Store>(store: &S) -> NonNull<u8> {
         let cell = refs::alloc(store, LAYOUT).unwrap().cast::<u8>();

@@ -33,6 +33,10 @@ unsafe impl<S: Source> Source for Tree<S> {
         unsafe { self.shred(block) }
     }
 
+    fn least_align(&self) -> usize {
+        self.source.least_align()
+    }
+
     fn largest(&self) -> Option<usize> {
         self.source.largest().map(|largest| largest.saturating_sub(Frame::offset(HEADER, self.source.least_align())))
     }

@@ -91,14 +91,18 @@ impl<S: Source> Inspect for Tree<S> {
         let address = |link: Option<N>| link.map_or(0, |node| node.as_ptr().addr());
         self.each_node(&mut |node, depth| {
             let payload = node.payload_size();
+            // The whole block, with the gap that an over-aligned payload has before its header.
+            let header = node.as_ptr().addr();
+            let (start, len) =
+                node.block().map_or((header, HEADER + payload), |b| (b.start.addr().get(), b.layout.size()));
             visit(&Record {
                 kind: node.kind().unwrap_or(Kind::Fail),
-                header: HEADER,
+                header: len - payload,
                 payload,
                 tainted: node.is_tainted(),
                 depth,
                 links: [node.parent(), node.child(), node.lastchild(), node.prev(), node.next()].map(address),
-                ..Record::new(node.as_ptr().addr(), HEADER + payload, What::Used)
+                ..Record::new(start, len, What::Used)
             });
             true
         });
