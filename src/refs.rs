@@ -402,6 +402,15 @@ pub(crate) unsafe fn locate(src: NonNull<Head>, payload: NonNull<u8>) -> Result<
     };
     // The caller's pointer has told an address; what is read is read through the store's own.
     let offset = payload.addr().get() - block.addr().get();
+    if plain.is_err() {
+        // In front of a front with a destructor stands a header that says so. In a block without one,
+        // what stands before this address is its front, and this is somewhere in its payload.
+        // SAFETY: the block is live, and a header of one sort or the other stands here.
+        let hook = unsafe { inside(block, offset - HOOKED).cast::<Cell>().as_ref() };
+        if hook.state() != Some(State::Hooked) {
+            return Err(Cond::BadAddress);
+        }
+    }
     // SAFETY: a counted cell's block is there; a header, of the front or of the hook, stands here.
     let front = unsafe { header(inside(block, offset)) };
     let hooked = match front.id.state() {

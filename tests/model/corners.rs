@@ -82,6 +82,32 @@ fn counted_cells_with_destructors_are_managed_at_every_alignment() {
     }
 }
 
+/// What is written in a counted cell is never taken for the front of another one.
+#[test]
+fn payloads_that_look_like_a_front_are_not_believed() {
+    const FRONT: usize = 2 * kmem::MIN_ALIGN;
+    let mut bytes = vec![MaybeUninit::uninit(); 16 << 10];
+    let (heap, ran) = (Heap::fixed(&mut bytes), Cell::new(0));
+    // SAFETY: live counted cells; the destructor may be called once with the counter.
+    unsafe {
+        let real = refs::alloc_with(&heap, SMALL, count, address(&ran)).expect("room").cast::<u8>();
+        refs::upref(real).expect("counted");
+        let plain = refs::alloc(&heap, Layout::new::<[u64; 20]>()).expect("room").cast::<u8>();
+        // A whole front with a destructor, two references, where the front of such a cell would stand.
+        plain.copy_from_nonoverlapping(real.sub(FRONT), FRONT);
+        let inside = plain.add(FRONT);
+        let ptr = counted(inside, 24, kmem::Store::head(&heap));
+        for answer in [zero_object(&ptr), dup(&ptr).map(drop), free(ptr), free(ptr)] {
+            assert_eq!(answer, Err(Cond::BadAddress), "bytes inside a cell were taken for a front");
+        }
+        assert_eq!(refs::header(inside).refs(), 2, "bytes inside a cell were changed");
+        assert_eq!(refs::downref(plain), Ok(0));
+        assert_eq!(refs::downref(real), Ok(1));
+        assert_eq!(refs::downref(real), Ok(0));
+    }
+    assert_eq!((ran.get(), heap.stats().live), (1, 0));
+}
+
 /// What is said to be the most that a store holds is the most, although sources give whole pages.
 #[cfg(feature = "platform")]
 #[test]

@@ -44,10 +44,10 @@ impl Fickle {
         self.live.get()
     }
 
-    /// How often a byte stands in the blocks that came back, as they were then.
+    /// Whether a block that came back had a byte in it then, so often in a row that it is no accident.
     #[cfg(feature = "shred")]
-    pub fn came_back_with(&self, byte: u8) -> usize {
-        self.given_back.borrow().iter().flat_map(|gone| &gone.bytes).filter(|there| **there == byte).count()
+    pub fn came_back_with(&self, byte: u8) -> bool {
+        self.given_back.borrow().iter().any(|gone| gone.bytes.windows(8).any(|bytes| bytes == [byte; 8]))
     }
 }
 

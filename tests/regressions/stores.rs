@@ -175,7 +175,7 @@ fn a_tainted_large_cell_whose_pages_are_refused_keeps_its_bytes() {
         heap.check().unwrap();
         heap.source().refuse(false, false);
         heap.destroy().unwrap();
-        assert_eq!((heap.source().came_back_with(SECRET), heap.source().live()), (0, 0));
+        assert_eq!((heap.source().came_back_with(SECRET), heap.source().live()), (false, 0));
     }
 }
 
@@ -202,7 +202,7 @@ fn a_region_that_is_tainted_late_wipes_what_it_handed_out_before() {
         act(&mut lin, newest);
         lin.taint();
         lin.destroy().unwrap();
-        assert_eq!((below.came_back_with(SECRET), below.live()), (0, 0), "{way}");
+        assert_eq!((below.came_back_with(SECRET), below.live()), (false, 0), "{way}");
     }
 }
 
@@ -219,7 +219,7 @@ fn a_pool_that_is_tainted_late_wipes_what_it_handed_out_before() {
     pool.reset();
     pool.taint();
     pool.destroy().unwrap();
-    assert_eq!((below.came_back_with(SECRET), below.live()), (0, 0));
+    assert_eq!((below.came_back_with(SECRET), below.live()), (false, 0));
 }
 
 /// The front was placed by the payload's alignment and looked for by the pool's.

@@ -202,7 +202,7 @@ fn a_tainted_node_that_shrinks_leaves_nothing_behind() {
         tree.check().unwrap();
         tree.source().refuse(false, false);
         tree.destroy().unwrap();
-        assert_eq!((tree.source().came_back_with(0xab), tree.source().live()), (0, 0));
+        assert_eq!((tree.source().came_back_with(0xab), tree.source().live()), (false, 0));
     }
 }
 

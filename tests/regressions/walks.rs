@@ -83,6 +83,11 @@ fn refuses_to_allocate<S: Proven>(store: &S) {
 
 /// Drops all handles in the middle of a walk.
 fn keeps_what_is_dropped<S: Proven>(store: &S) {
+    drops_in_a_walk(store, true);
+}
+
+/// A cell of a region or a pool can go without disturbing the walk; of a heap or a tree it stays.
+fn drops_in_a_walk<S: Proven>(store: &S, stays: bool) {
     let handles = values(store, 20);
     let addresses: Vec<_> = handles.iter().map(|value| (&raw const **value).addr()).collect();
     drop(values(store, 8));
@@ -97,8 +102,12 @@ fn keeps_what_is_dropped<S: Proven>(store: &S) {
         }
     });
     assert!(handles.is_none() && records > 0 && told > 0);
-    assert_eq!(store.figures().live, before, "what was dropped stays");
+    assert!(store.figures().live <= before);
     works(store);
+    if !stays {
+        return;
+    }
+    assert_eq!(store.figures().live, before, "what was dropped stays");
     // And none of it was handed out again.
     let others = values(store, 100);
     assert!(others.iter().all(|value| !addresses.contains(&(&raw const **value).addr())));
@@ -135,20 +144,20 @@ fn a_heap_keeps_a_large_cell_that_is_dropped_in_a_walk() {
 
 /// The cursor went back, and what was allocated then had other headers than the walk went by.
 #[test]
-fn a_region_keeps_what_is_dropped_in_a_walk() {
-    keeps_what_is_dropped(&Lin::with_headers_in(Fickle::default()));
+fn a_region_survives_what_is_dropped_in_a_walk() {
+    drops_in_a_walk(&Lin::with_headers_in(Fickle::default()), false);
 }
 
 /// The dropped cell's link was written over the walk's place in the list.
 #[test]
-fn a_bare_pool_keeps_what_is_dropped_in_a_walk() {
-    keeps_what_is_dropped(&Pool::new_in(cells(), Fickle::default()));
+fn a_bare_pool_survives_what_is_dropped_in_a_walk() {
+    drops_in_a_walk(&Pool::new_in(cells(), Fickle::default()), false);
 }
 
 /// The same, with headers.
 #[test]
-fn a_pool_keeps_what_is_dropped_in_a_walk() {
-    keeps_what_is_dropped(&Pool::with_headers_in(cells(), Fickle::default()));
+fn a_pool_survives_what_is_dropped_in_a_walk() {
+    drops_in_a_walk(&Pool::with_headers_in(cells(), Fickle::default()), false);
 }
 
 /// The node was gone when the walk went on to the next.
