@@ -128,11 +128,11 @@ fn play<S: Source + Copy>(source: S, fault: &Fault, lasting: bool) -> usize {
 #[cfg(feature = "platform")]
 mod pages {
     use super::*;
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
     use faulty::Faulty;
     use kmem::Pages;
     use kmem::platform::{Counted, Native};
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn over_pages(lasting: bool) -> Sweep {
         Sweep::over(lasting, |fault| {

@@ -16,16 +16,14 @@ pub fn debug(_: &Machine, tally: &mut Tally) -> Result<()> {
 
 /// What the optimizer could spoil: that bytes are wiped, and that nothing is lost when calls fail.
 pub fn release(_: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.tests(&mut cargo("test -p kmem --release --lib --test shred --test faults --no-fail-fast"));
+    tally.tests(&mut cargo("test -p kmem --release --lib --test shred --no-fail-fast"));
     Ok(())
 }
 
 /// kmem's tests with features off; a test that needs one is not there then. The examples in the
 /// documentation are for a reader who has the default features.
 pub fn features(_: &Machine, tally: &mut Tally) -> Result<()> {
-    for cell in
-        ["--lib --test conformance", "--features platform --lib --test faults", "--features shred --lib --test shred"]
-    {
+    for cell in ["--lib", "--features platform --lib", "--features shred --lib"] {
         tally.tests(&mut cargo(&format!("test -p kmem --no-fail-fast --no-default-features {cell}")));
     }
     Ok(())
@@ -34,7 +32,7 @@ pub fn features(_: &Machine, tally: &mut Tally) -> Result<()> {
 /// The tests over libc's `mmap` in place of our own system calls.
 pub fn libc(_: &Machine, tally: &mut Tally) -> Result<()> {
     tally.tests(&mut by_libc("test -p kmem-platform --no-fail-fast"));
-    tally.tests(&mut by_libc("test -p kmem --lib --test faults --test shred --no-fail-fast"));
+    tally.tests(&mut by_libc("test -p kmem --lib --no-fail-fast"));
     Ok(())
 }
 
