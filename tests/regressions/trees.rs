@@ -134,19 +134,19 @@ fn the_children_that_a_destructor_adds_stay() {
 /// The tree forgot its root first, so a destructor that asked for it had a new one made, which stayed.
 #[test]
 fn a_destructor_that_asks_for_the_root_gets_the_one_that_is_going() {
-    struct Asked {
-        tree: *const Tree<&'static Heap<Fickle>>,
+    struct Asked<'h> {
+        tree: *const Tree<&'h Heap<Fickle>>,
         root: Option<Node>,
         answer: Option<Result<NonNull<[u8]>, Cond>>,
     }
     unsafe fn ask(_: Node, context: *mut ()) {
-        let asked = unsafe { &mut *context.cast::<Asked>() };
+        let asked = unsafe { &mut *context.cast::<Asked<'_>>() };
         let tree = unsafe { &*asked.tree };
         asked.root = tree.root().ok();
         asked.answer = asked.root.map(|root| unsafe { tree.alloc(root, LAYOUT) });
     }
-    let heap: &'static Heap<Fickle> = Box::leak(Box::new(Heap::new_in(Fickle::default())));
-    let tree = Box::into_raw(Box::new(Tree::new_in(heap)));
+    let heap = Heap::new_in(Fickle::default());
+    let tree = Box::into_raw(Box::new(Tree::new_in(&heap)));
     for last in [false, true] {
         let mut asked = Asked { tree, root: None, answer: None };
         let root = unsafe { (*tree).root() }.unwrap();

@@ -92,17 +92,27 @@ fn drops_in_a_walk<S: Proven>(store: &S, stays: bool) {
     let addresses: Vec<_> = handles.iter().map(|value| (&raw const **value).addr()).collect();
     drop(values(store, 8));
     let before = store.figures().live;
-    let mut handles = Some(handles);
-    let (mut records, mut told) = (0, 0);
+    let (mut handles, mut taken) = (Some(handles), Vec::new());
     store.inspect(&mut |record| {
-        records += 1;
-        if record.what == What::Used {
-            drop(handles.take());
-            told += 1;
+        if record.what != What::Used || handles.is_none() {
+            return;
         }
+        drop(handles.take());
+        // What was given back just now may be handed out again, and no more than that.
+        let refused = loop {
+            match Owned::new_in([0x41; 4], store) {
+                Ok(value) => taken.push(value),
+                Err(refused) => break refused.cond,
+            }
+            assert!(taken.len() <= addresses.len() && !stays, "a cell that is being walked");
+        };
+        assert_eq!(refused, Cond::InUse);
     });
-    assert!(handles.is_none() && records > 0 && told > 0);
+    assert!(handles.is_none());
+    assert!(taken.iter().all(|value| **value == [0x41; 4] && addresses.contains(&(&raw const **value).addr())));
     assert!(store.figures().live <= before);
+    store.prove().unwrap();
+    drop(taken);
     works(store);
     if !stays {
         return;
