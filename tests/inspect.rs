@@ -370,7 +370,7 @@ fn trees() {
     let mut dice = Dice::Seeded(4);
     for at in 0..60 {
         let parent = dice.pick(&nodes);
-        let align = [1, 64][at % 2];
+        let align = [1, 64, 256][at % 3];
         let layout = Layout::from_size_align(dice.below(100), align).expect("a layout");
         // SAFETY: a live node.
         nodes.push(unsafe { tree.alloc(parent, layout) }.expect("room").cast());
@@ -380,15 +380,16 @@ fn trees() {
     unsafe { tree.taint_node(nodes[9]) }.expect("live");
     let all = records(&tree);
     assert_eq!((all.len(), all.iter().filter(|r| r.tainted).count()), (61, usize::from(cfg!(feature = "shred"))));
-    let header = size_of::<kmem::Node>();
+    // A node that is aligned to more than its header has a gap before it; links name headers.
+    let node_at = |record: &Record| record.at + record.header - size_of::<kmem::Node>();
     for (place, record) in all.iter().enumerate() {
-        assert_eq!((record.what, record.kind, record.header), (What::Used, Kind::Tree, header));
-        assert_eq!((byte(record.at), record.len), (Kind::Tree as u8, header + record.payload));
-        let links = [2, 3, 4, 5, 6].map(|at| word(record.at + at * WORD));
-        assert_eq!(record.links, links, "{record:?}");
-        let parent = all[..place].iter().find(|parent| parent.at == record.links[0]);
+        assert_eq!((record.what, record.kind, record.len), (What::Used, Kind::Tree, record.header + record.payload));
+        let at = node_at(record);
+        assert_eq!((byte(at), word(at + WORD)), (Kind::Tree as u8, record.len), "the header of {record:?}");
+        assert_eq!(record.links, [2, 3, 4, 5, 6].map(|link| word(at + link * WORD)), "{record:?}");
+        let parent = all[..place].iter().find(|parent| node_at(parent) == record.links[0]);
         assert_eq!(parent.map(|parent| parent.depth + 1), (place > 0).then_some(record.depth), "parents come first");
-        let node = core::ptr::with_exposed_provenance_mut::<u8>(record.at + header);
+        let node = core::ptr::with_exposed_provenance_mut::<u8>(record.at + record.header);
         assert!(nodes.iter().any(|known| known.as_ptr() == node), "a node that was allocated");
     }
     prove_json(&tree);

@@ -42,8 +42,6 @@ use core::alloc::Layout;
 use core::mem::MaybeUninit;
 
 use kmem::{Heap, Lin, Pool, Source, Tree};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use cells::Sizes;
 use heap::HeapWorld;
@@ -214,7 +212,10 @@ mod trees {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// A node with its header and gap.
-    const NODE: Layout = Layout::new::<[u64; 40]>();
+    const NODE: Layout = match Layout::from_size_align(320, 16) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a layout"),
+    };
 
     #[cfg(feature = "platform")]
     #[test]

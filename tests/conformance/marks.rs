@@ -159,3 +159,19 @@ fn a_region_that_is_rewound_again_and_again_takes_no_more() {
     }
     assert_eq!(source.calls(), calls);
 }
+
+#[cfg(feature = "platform")]
+#[test]
+fn what_was_rewound_over_is_known_to_be_no_longer_zero() {
+    let lin = Lin::new_in(kmem::Pages::new());
+    let whole = layout(60, 16);
+    for round in 0..3 {
+        let mark = mark(&lin);
+        for seed in 1..100 {
+            let cell = lin.alloc_zeroed(whole).expect("there is room").cast::<u8>();
+            assert_eq!((0..60).find(|at| unsafe { cell.add(*at).read() } != 0), None, "round {round}");
+            write_pattern(cell, 0..60, seed);
+        }
+        assert_eq!(rewind(&lin, mark), Ok(()));
+    }
+}

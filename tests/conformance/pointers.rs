@@ -300,6 +300,30 @@ fn of_all_addresses_only_those_of_payloads_are_found() {
 }
 
 #[test]
+fn two_trees_in_one_heap_know_their_own_nodes() {
+    let mut bytes = room(16 << 10);
+    let heap = Heap::fixed(&mut bytes);
+    let (tree, other) = (Tree::managed_in(&heap), Tree::managed_in(&heap));
+    let made = |tree: &Tree<_>| tree.alloc_ptr(root(tree), layout(SIZE, 16)).expect("there is room");
+    let (ours, theirs) = (made(&tree), made(&other));
+    let cell = heap.alloc_ptr(layout(SIZE, 16)).expect("there is room");
+    let look = || format!("{} {} {}", whole_look(&tree), whole_look(&other), whole_look(&heap));
+    let before = look();
+    refused(forged(ours, Kind::Tree, theirs.payload()), &[Cond::BadAddress], "the other tree's node");
+    refused(forged(theirs, Kind::Tree, ours.payload()), &[Cond::BadAddress], "the other tree's node");
+    refused(forged(ours, Kind::Tree, cell.payload()), &[Cond::Mismatch], "the heap's cell");
+    let both = &[Cond::BadAddress, Cond::Mismatch];
+    refused(forged(cell, Kind::Heap, ours.payload()), both, "a node, to the heap");
+    let parent = NonNull::new(theirs.payload()).expect("a live node");
+    assert_eq!(tree.alloc_ptr(parent, layout(SIZE, 16)), Err(Cond::BadAddress));
+    assert_eq!(look(), before);
+    for ptr in [ours, theirs, cell] {
+        unsafe { kmem::free(ptr) }.expect("each where it belongs");
+    }
+    assert_eq!((tree.stats().live, other.stats().live, heap.stats().live), (1, 1, 2), "the roots are left");
+}
+
+#[test]
 fn a_mark_is_no_cell() {
     let mut bytes = room(2048);
     let lin = Lin::fixed_with_headers(&mut bytes);

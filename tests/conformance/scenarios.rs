@@ -16,6 +16,7 @@ pub const ALL: &[Scenario] = &[
     the_newest_cell_makes_room_for_the_next,
     the_room_of_any_freed_cell_is_used_again,
     resize_keeps_the_bytes,
+    large_cells_come_and_go,
     granted_memory_is_all_usable,
     impossible_sizes_are_refused,
     a_full_store_refuses_and_recovers,
@@ -93,6 +94,13 @@ fn what_is_written_survives_other_operations(case: &mut Case<'_>) {
 }
 
 fn zeroed_is_zero_though_the_memory_was_used(case: &mut Case<'_>) {
+    // Nothing is given back one by one at first, so that the reset alone must know what was used.
+    for _ in 0..2 {
+        for size in SIZES {
+            case.take_zeroed(case.possible(size, 16));
+        }
+        case.reset();
+    }
     for round in 0..4 {
         for size in SIZES {
             // What is written to a cell is never zero.
@@ -173,6 +181,33 @@ fn resize_keeps_the_bytes(case: &mut Case<'_>) {
         let address = case.cells[first].at;
         case.resize(first, 5).expect("an older cell can shrink");
         assert_eq!(case.cells[first].at, address, "an older cell shrinks in place");
+    }
+}
+
+fn large_cells_come_and_go(case: &mut Case<'_>) {
+    if case.shape.bounded || case.store.kind() == Kind::Pool || case.store.largest().is_some() {
+        return;
+    }
+    case.take(case.possible(100, 16));
+    let before = case.source.out();
+    for size in [140_000, 300_000] {
+        case.take(layout(size, 16));
+        case.take_zeroed(layout(size, 64));
+        case.take_granted(layout(size + 1, 16));
+    }
+    for size in [139_000, 150_000, 400_000, 160_000, 100, 0, 131_072, 131_000, 250_001] {
+        case.resize(1, size).expect("there is room");
+        case.resize(2, size / 2).expect("there is room");
+    }
+    while case.cells.len() > 1 {
+        case.give(1);
+    }
+    // A heap keeps one chunk for the next need; a region all of them until it is reset.
+    let (blocks, bytes) = before.unwrap_or_default();
+    let most = (blocks + 1, bytes + (1 << 20));
+    let out = case.source.out().unwrap_or_default();
+    if case.shape.reuses {
+        assert!(out.0 <= most.0 && out.1 <= most.1, "large cells go back to the source: {out:?} for {before:?}");
     }
 }
 

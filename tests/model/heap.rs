@@ -107,6 +107,9 @@ impl<S: Source> HeapWorld<S> {
 impl<S: Source> World for HeapWorld<S> {
     fn step(&mut self, dice: &mut Dice) {
         let (few, many) = (self.cells.len() < self.goal * 4 / 5, self.cells.len() >= self.goal);
+        if self.cells.len() < self.goal * 3 / 4 && !dice.one_in(8) {
+            self.alloc(dice);
+        }
         match dice.below(100) {
             0..=31 if !many => self.alloc(dice),
             0..=62 if !few => self.free(dice),

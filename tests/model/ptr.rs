@@ -3,16 +3,14 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use kmem::{
-    Cond, Head, Headers, Heap, Kind, Lin, MIN_ALIGN, Pool, Ptr, Source, Store, Tree, dup, refs, stat, stat_unsized,
-};
+use kmem::{Cond, Head, Headers, Heap, Kind, Lin, Pool, Ptr, Source, Store, Tree, dup, refs, stat, stat_unsized};
 
 use super::cells::{Cells, Sizes, byte, layout};
 use super::dice::Dice;
 use super::world::World;
 
 /// Bytes of payload in a cell of the pool.
-pub const CELL: Layout = match Layout::from_size_align(272, MIN_ALIGN) {
+pub const CELL: Layout = match Layout::from_size_align(272, 16) {
     Ok(layout) => layout,
     Err(_) => panic!("a layout"),
 };
@@ -124,7 +122,11 @@ impl<S: Source + Copy> PtrWorld<S> {
             }
         };
         let ptr = answer.expect("there is room");
-        let layout = if home == Home::Pool && refs == 0 { CELL } else { layout };
+        let layout = match home {
+            Home::Pool if refs == 0 => CELL,
+            Home::Static => Layout::from_size_align(layout.size(), 1).expect("a layout"),
+            _ => layout,
+        };
         let parent = (home == Home::Tree).then_some(parent);
         self.adopt(ptr, layout, zeroed && home != Home::Static, Held { ptr, home, refs, parent });
     }

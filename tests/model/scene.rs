@@ -10,7 +10,7 @@ use super::cells::{differs, fill};
 use super::dice::Dice;
 
 /// Operations of the scenario.
-const OPERATIONS: usize = 700;
+const OPERATIONS: usize = 1000;
 
 /// Whether a cell is in one of the stores, and how it is reached there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,10 @@ struct Live {
 }
 
 /// A cell of the pools.
-const CELL: Layout = Layout::new::<[u64; 200]>();
+const CELL: Layout = match Layout::from_size_align(1600, 16) {
+    Ok(layout) => layout,
+    Err(_) => panic!("a layout"),
+};
 
 /// All stores, over one source.
 pub struct Scene<S: Source + Copy> {

@@ -397,6 +397,9 @@ impl<S: Store> TreeWorld<Managed<S>> {
 impl<F: Face> World for TreeWorld<F> {
     fn step(&mut self, dice: &mut Dice) {
         let (few, many) = (self.nodes.len() < self.goal * 4 / 5, self.nodes.len() >= self.goal);
+        if self.nodes.len() < self.goal * 3 / 4 && !dice.one_in(8) {
+            self.alloc(dice);
+        }
         match dice.below(100) {
             0..=29 if !many => self.alloc(dice),
             0..=54 if !few => match self.small_subtree(dice) {
