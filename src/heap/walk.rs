@@ -103,23 +103,28 @@ impl<S: Source> Inspect for Heap<S> {
             let front = chunk.first().addr().get() - start;
             visit(&Record { block: number, ..Record::new(start, chunk.size(), What::Block) });
             visit(&Record { block: number, ..Record::new(start, front, What::Header) });
+            let mut end = start + front;
             self.each_block(chunk, &mut |block, size, live| {
                 let piece = Record { block: number, ..Record::new(block.addr().get(), size, What::Free) };
+                end = piece.at + size;
                 if !live {
                     return visit(&piece);
                 }
                 let header = self.header(inside(block, HEADER));
+                let len = extent(header);
+                end = piece.at + len;
                 visit(&Record {
                     what: What::Used,
                     kind: header.kind().unwrap_or(Kind::Fail),
+                    len,
                     header: HEADER,
                     payload: header.size() - HEADER,
                     tainted: header.is_tainted(),
                     ..piece
                 });
             });
-            // What a source gave beyond whole units, which no cell can use.
-            let (end, last) = (chunk.end().addr().get(), start + chunk.size());
+            // What no cell uses: bytes beyond whole units, and behind a cell with a chunk to itself.
+            let last = start + chunk.size();
             if end < last {
                 visit(&Record { block: number, ..Record::new(end, last - end, What::Fresh) });
             }
