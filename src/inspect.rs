@@ -165,7 +165,8 @@ pub trait Inspect {
     /// parent before children.
     ///
     /// Meanwhile the store stays as it is: what `visit` asks of it, and what would change what is being
-    /// walked, is refused with `in_use`. A handle that is dropped there may leave its cell live.
+    /// walked, is refused with `in_use`. A handle that is dropped there may leave its cell live; a pool may
+    /// hand out again what was given back during the same walk, and nothing else.
     fn inspect(&self, visit: &mut dyn FnMut(&Record));
 }
 

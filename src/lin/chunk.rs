@@ -148,7 +148,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
         if self.frozen.get() {
             return Err(Cond::InUse);
         }
-        let over = Self::HEADER + layout.align().max(MIN_ALIGN);
+        // A chunk's first payload is aligned to a unit; one that needs more may have to move up.
+        let over = Self::HEADER + (layout.align().max(MIN_ALIGN) - MIN_ALIGN);
         let need = round_up(layout.size()).checked_add(over).ok_or(Cond::BadSize)?;
         let chunk = match self.take_spare(need) {
             Some(chunk) => chunk,

@@ -127,6 +127,8 @@ pub struct Pool<S: Source, H: Layer = Bare> {
     growth: Growth,
     /// A walk is under way: free and fresh cells are set aside.
     frozen: Var<bool>,
+    /// Free cells that walks have set aside.
+    aside: Var<usize>,
     source: S,
     layer: PhantomData<H>,
 }
@@ -208,6 +210,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             ranges: Ranges::new(),
             growth,
             frozen: Var::new(false),
+            aside: Var::new(0),
             source,
             layer: PhantomData,
         }

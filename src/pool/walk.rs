@@ -31,7 +31,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     pub(super) fn count_free(&self) -> usize {
-        self.free_list().count()
+        self.aside.get() + self.free_list().count()
     }
 
     fn home(&self, address: usize) -> Option<&Block> {
@@ -96,20 +96,24 @@ impl<S: Source, H: Layer> Pool<S, H> {
 struct Aside<'p, S: Source, H: Layer> {
     pool: &'p Pool<S, H>,
     free: *const PoolCell,
+    count: usize,
     end: *mut u8,
     _frozen: Freeze<'p>,
 }
 
 impl<'p, S: Source, H: Layer> Aside<'p, S, H> {
     fn new(pool: &'p Pool<S, H>) -> Self {
+        let count = pool.free_list().count();
         let (free, end) = (pool.bottom.replace(ptr::null()), pool.end.replace(pool.fresh.get()));
-        Self { pool, free, end, _frozen: Freeze::new(&pool.frozen) }
+        pool.aside.set(pool.aside.get() + count);
+        Self { pool, free, count, end, _frozen: Freeze::new(&pool.frozen) }
     }
 }
 
 impl<S: Source, H: Layer> Drop for Aside<'_, S, H> {
     fn drop(&mut self) {
         self.pool.end.set(self.end);
+        self.pool.aside.set(self.pool.aside.get() - self.count);
         let mut last = self.pool.bottom.get();
         if last.is_null() {
             self.pool.bottom.set(self.free);

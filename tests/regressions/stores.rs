@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use kmem::inspect::Inspect;
-use kmem::{Cond, Fixed, Heap, Lin, Pool, Source, refs};
+use kmem::{Cond, Fixed, Heap, Layer, Lin, Pool, Source, refs};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -98,6 +98,21 @@ fn a_region_that_was_reset_has_room_to_offer() {
     let largest = lin.largest().expect("bytes are bounded");
     assert!(largest > 60 << 10, "{largest}");
     lin.alloc(bytes(60 << 10)).unwrap();
+}
+
+/// And then it was thought to need a unit more than the cell that it was said to have room for.
+#[test]
+fn the_largest_cell_fits_after_a_reset() {
+    fn fits<H: Layer>(mut lin: Lin<Fixed<'_>, H>) {
+        for _ in 0..3 {
+            let largest = lin.largest().expect("bytes are bounded");
+            assert_eq!(lin.alloc(bytes(largest)).map(|cell| cell.len()), Ok(largest));
+            lin.reset();
+        }
+    }
+    let mut memory = room(4096);
+    fits(Lin::fixed(&mut memory));
+    fits(Lin::fixed_with_headers(&mut memory));
 }
 
 /// The cell size's limit was found by a subtraction that overflowed.

@@ -72,6 +72,7 @@ fn refuses_to_allocate<S: Proven>(store: &S) {
         // A walk within the walk does not end it.
         store.inspect(&mut |_| ());
         refused += usize::from(store.alloc(Layout::new::<Value>()).err() == Some(Cond::InUse));
+        assert_eq!(store.figures(), before, "what is set aside is not live");
     });
     assert!(steps > 0);
     assert_eq!(refused, steps);

@@ -12,14 +12,14 @@ const CAP: u32 = 64 << 20;
 
 /// The tests, with as much memory as Node gives.
 pub fn open(machine: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.tests(&mut test(machine, "-p kmem -p kmem-platform --lib --test regressions --test shred --test depth")?);
+    tally.tests(&mut test(machine, "-p kmem -p kmem-platform --lib --tests")?);
     Ok(())
 }
 
 /// kmem's tests in a module whose memory may not grow beyond a cap, which the tests learn by
 /// `option_env!("KMEM_CAPPED")`.
 pub fn capped(machine: &Machine, tally: &mut Tally) -> Result<()> {
-    let mut test = test(machine, "-p kmem --test regressions")?;
+    let mut test = test(machine, "-p kmem --tests")?;
     // Other flags make other files: the open build stays beside it in the same target folder.
     test.env("RUSTFLAGS", format!("-Clink-arg=--max-memory={CAP}")).env("KMEM_CAPPED", "1");
     tally.tests(&mut test);
