@@ -20,8 +20,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// How deep the deepest chain is.
 const DEEP: usize = if cfg!(target_arch = "wasm32") { 1_000_000 } else { 10_000_000 };
-/// How deep one is that is walked node by node; in 64 MiB there is room for less.
-const WALKED: usize = if option_env!("KMEM_CAPPED").is_some() { 500_000 } else { 1_000_000 };
+/// How deep one is that is walked node by node; where memory may not grow far there is room for less.
+fn most_to_walk() -> usize {
+    if Vec::<u8>::new().try_reserve_exact(128 << 20).is_ok() { 1_000_000 } else { 500_000 }
+}
+
 const PAYLOAD: Layout = Layout::new::<usize>();
 
 /// Runs in little stack, where stack can be chosen.
@@ -118,28 +121,29 @@ fn the_deepest_chain_from_a_heap_is_freed() {
 /// Guards are asked and destructors run however deep they hang.
 #[test]
 fn guards_and_destructors_are_found_in_the_deep() {
+    let walked = most_to_walk();
     in_little_stack(|| {
         let (seen, held) = (Box::new(Seen::default()), Box::new(Cell::new(true)));
         let (seen_at, held_at) = ((&raw const *seen).cast_mut().cast(), held.as_ptr().cast());
         let mut tree = Tree::new_in(Lin::new_in(Pages::new()));
         let root = tree.root().expect("room");
-        let (first, last) = chain(&tree, root, WALKED);
+        let (first, last) = chain(&tree, root, walked);
         // SAFETY: live nodes of the tree; contexts outlive it.
         unsafe {
             let mut node = last;
             for _ in 0..10 {
                 tree.on_release(node, see, seen_at).expect("room");
-                for _ in 0..WALKED / 10 - 1 {
+                for _ in 0..walked / 10 - 1 {
                     node = tree.header(node).parent().expect("a parent");
                 }
             }
             tree.set_guard(last, Some((holds, held_at))).expect("room");
             assert_eq!(tree.free(first), Err(Cond::InUse), "the guard at the end refuses");
-            assert_eq!((seen.count.get(), tree.stats().live), (0, WALKED + 1), "so nothing happened");
+            assert_eq!((seen.count.get(), tree.stats().live), (0, walked + 1), "so nothing happened");
             held.set(false);
             tree.free(first).expect("the guard lets go");
         }
-        assert_eq!((seen.count.get(), seen.last.get(), tree.stats().live), (10, WALKED - 1, 1));
+        assert_eq!((seen.count.get(), seen.last.get(), tree.stats().live), (10, walked - 1, 1));
         tree.destroy().expect("taken back");
     });
 }
@@ -147,10 +151,11 @@ fn guards_and_destructors_are_found_in_the_deep() {
 /// Moving, and refusing to move below itself, at both ends; then a drop of the whole.
 #[test]
 fn deep_subtrees_move() {
+    let walked = most_to_walk();
     in_little_stack(|| {
         let tree = Tree::new_in(Lin::new_in(Pages::new()));
         let root = tree.root().expect("room");
-        let (first, last) = chain(&tree, root, WALKED / 2);
+        let (first, last) = chain(&tree, root, walked / 2);
         let (other, end) = chain(&tree, root, 10);
         // SAFETY: live nodes of the tree.
         unsafe {
@@ -164,7 +169,7 @@ fn deep_subtrees_move() {
             assert_eq!(tree.header(end).child(), Some(first));
         }
         tree.check().expect("the tree holds");
-        assert_eq!(tree.stats().live, WALKED / 2 + 11);
+        assert_eq!(tree.stats().live, walked / 2 + 11);
     });
 }
 
@@ -180,10 +185,11 @@ impl Write for Count {
 
 #[test]
 fn deep_chains_are_looked_at() {
+    let walked = most_to_walk();
     in_little_stack(|| {
         let mut tree = Tree::new_in(Lin::new_in(Pages::new()));
         let root = tree.root().expect("room");
-        chain(&tree, root, WALKED);
+        chain(&tree, root, walked);
         tree.check().expect("the tree holds");
         let (mut count, mut deepest) = (0, 0);
         tree.inspect(&mut |record| {
@@ -191,11 +197,11 @@ fn deep_chains_are_looked_at() {
             count += 1;
             deepest = record.depth;
         });
-        assert_eq!((count, deepest), (WALKED + 1, WALKED));
+        assert_eq!((count, deepest), (walked + 1, walked));
         let (mut json, mut text) = (Count(0), Count(0));
         inspect::json(&tree, &mut json).expect("written");
         inspect::text(&tree, &mut text).expect("written");
-        assert!(json.0 > 100 * WALKED && text.0 > 10);
+        assert!(json.0 > 100 * walked && text.0 > 10);
         tree.destroy().expect("taken back");
     });
 }
@@ -203,12 +209,13 @@ fn deep_chains_are_looked_at() {
 #[cfg(feature = "shred")]
 #[test]
 fn deep_chains_are_shredded() {
+    let walked = most_to_walk();
     in_little_stack(|| {
         let mut lin = Lin::new_in(Pages::new());
         {
             let tree = Tree::new_in(&lin);
             let root = tree.root().expect("room");
-            let (first, last) = chain(&tree, root, WALKED);
+            let (first, last) = chain(&tree, root, walked);
             // SAFETY: a live node; the chain is used no more.
             unsafe { tree.shred(first) }.expect("nothing holds it");
             // The sanitizer forbids to look.
@@ -228,13 +235,14 @@ fn deep_chains_are_shredded() {
 /// Wide is as easy as deep: one parent with all of them.
 #[test]
 fn the_widest_node_is_freed() {
+    let walked = most_to_walk();
     in_little_stack(|| {
         let tree = Tree::new_in(Lin::new_in(Pages::new()));
         let root = tree.root().expect("room");
         // SAFETY: the root is live, and so is the parent until it is freed.
         unsafe {
             let parent = tree.alloc(root, PAYLOAD).expect("room").cast();
-            for _ in 0..WALKED {
+            for _ in 0..walked {
                 tree.alloc(parent, PAYLOAD).expect("room");
             }
             tree.check().expect("the tree holds");

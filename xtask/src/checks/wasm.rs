@@ -12,23 +12,19 @@ const CAP: u32 = 64 << 20;
 
 /// The tests, with as much memory as Node gives.
 pub fn open(machine: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.tests(&mut test(machine, "-p kmem -p kmem-platform --lib --tests")?);
+    tally.tests(&mut test(machine, "wasm-bindgen-test-runner", "-p kmem -p kmem-platform")?);
     Ok(())
 }
 
-/// kmem's tests in a module whose memory may not grow beyond a cap, which the tests learn by
-/// `option_env!("KMEM_CAPPED")`.
+/// kmem's tests, the same files, in a memory that may not grow beyond a cap.
 pub fn capped(machine: &Machine, tally: &mut Tally) -> Result<()> {
-    let mut test = test(machine, "-p kmem --tests")?;
-    // Other flags make other files: the open build stays beside it in the same target folder.
-    test.env("RUSTFLAGS", format!("-Clink-arg=--max-memory={CAP}")).env("KMEM_CAPPED", "1");
-    tally.tests(&mut test);
+    tally.tests(test(machine, "capped-test-runner", "-p kmem")?.env("KMEM_CAP", CAP.to_string()));
     Ok(())
 }
 
-fn test(machine: &Machine, packages: &str) -> Result<Command> {
-    let runner = machine.wasm_tools()?.join("wasm-bindgen-test-runner");
-    let args = format!("test {packages} --target wasm32-unknown-unknown --no-fail-fast");
+fn test(machine: &Machine, runner: &str, packages: &str) -> Result<Command> {
+    let runner = machine.wasm_tools()?.join(runner);
+    let args = format!("test {packages} --lib --tests --target wasm32-unknown-unknown --no-fail-fast");
     let mut cargo = machine.wasm_cargo(&args)?;
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
     Ok(cargo)
