@@ -122,7 +122,7 @@ fn the_deepest_chain_from_a_heap_is_freed() {
 #[test]
 fn guards_and_destructors_are_found_in_the_deep() {
     let walked = most_to_walk();
-    in_little_stack(|| {
+    in_little_stack(move || {
         let (seen, held) = (Box::new(Seen::default()), Box::new(Cell::new(true)));
         let (seen_at, held_at) = ((&raw const *seen).cast_mut().cast(), held.as_ptr().cast());
         let mut tree = Tree::new_in(Lin::new_in(Pages::new()));
@@ -152,7 +152,7 @@ fn guards_and_destructors_are_found_in_the_deep() {
 #[test]
 fn deep_subtrees_move() {
     let walked = most_to_walk();
-    in_little_stack(|| {
+    in_little_stack(move || {
         let tree = Tree::new_in(Lin::new_in(Pages::new()));
         let root = tree.root().expect("room");
         let (first, last) = chain(&tree, root, walked / 2);
@@ -186,7 +186,7 @@ impl Write for Count {
 #[test]
 fn deep_chains_are_looked_at() {
     let walked = most_to_walk();
-    in_little_stack(|| {
+    in_little_stack(move || {
         let mut tree = Tree::new_in(Lin::new_in(Pages::new()));
         let root = tree.root().expect("room");
         chain(&tree, root, walked);
@@ -210,7 +210,7 @@ fn deep_chains_are_looked_at() {
 #[test]
 fn deep_chains_are_shredded() {
     let walked = most_to_walk();
-    in_little_stack(|| {
+    in_little_stack(move || {
         let mut lin = Lin::new_in(Pages::new());
         {
             let tree = Tree::new_in(&lin);
@@ -236,7 +236,7 @@ fn deep_chains_are_shredded() {
 #[test]
 fn the_widest_node_is_freed() {
     let walked = most_to_walk();
-    in_little_stack(|| {
+    in_little_stack(move || {
         let tree = Tree::new_in(Lin::new_in(Pages::new()));
         let root = tree.root().expect("room");
         // SAFETY: the root is live, and so is the parent until it is freed.

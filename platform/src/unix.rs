@@ -59,6 +59,31 @@ unsafe impl Platform for Native {
             .map_err(|cond| if cond == Cond::BadSize { Cond::BadAddress } else { cond })?;
         Ok(Unmapped::Returned)
     }
+
+    unsafe fn remap(&self, start: NonNull<u8>, old: usize, new: usize) -> Result<Run, Cond> {
+        let (old, len) = (whole_pages(old, self.page_size())?, whole_pages(new, self.page_size())?);
+        cfg_if::cfg_if! {
+            if #[cfg(any(target_os = "linux", target_os = "android"))] {
+                // SAFETY: the caller owns the old run; the kernel moves it or leaves it as it is.
+                let moved = unsafe { libc::mremap(start.as_ptr().cast(), old, len, libc::MREMAP_MAYMOVE) };
+                if moved == libc::MAP_FAILED {
+                    return Err(last_cond());
+                }
+                let start = NonNull::new(moved.cast()).ok_or(Cond::FailAssert)?;
+                Ok(Run { start, len, zeroed: false })
+            } else {
+                // Elsewhere a run can lose its end, and not grow.
+                let left_over = old.checked_sub(len).ok_or(Cond::NoRoom)?;
+                // SAFETY: the rest of the caller's run, from a page on.
+                let rest = unsafe { start.add(len) };
+                if left_over > 0 {
+                    // SAFETY: which the caller uses no more.
+                    unsafe { self.unmap(rest, left_over) }?;
+                }
+                Ok(Run { start, len, zeroed: false })
+            }
+        }
+    }
 }
 
 // SAFETY: an answer of 0 is the system's word that it did all of it.

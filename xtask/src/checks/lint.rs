@@ -36,7 +36,7 @@ pub fn clippy(_: &Machine, tally: &mut Tally) -> Result<()> {
 /// `cargo clippy` for wasm.
 pub fn clippy_wasm(machine: &Machine, tally: &mut Tally) -> Result<()> {
     let target = "--target wasm32-unknown-unknown";
-    tally.run(strict(&mut machine.wasm_cargo(&format!("clippy -p kmem -p kmem-platform {target}"))?));
+    tally.run(strict(&mut machine.wasm_cargo(&format!("clippy -p kmem -p kmem-platform --all-targets {target}"))?));
     for features in CELLS {
         tally.run(strict(&mut machine.wasm_cargo(&format!("clippy -p kmem {target} {features}"))?));
     }

@@ -8,6 +8,9 @@ use super::Tally;
 use crate::machine::Machine;
 use crate::run::{cargo, target};
 
+/// The suites that compile quickly.
+const QUICK: &str = "--test regressions --test faults --test shred --test inspect";
+
 /// All tests of all packages, with debug assertions.
 pub fn debug(_: &Machine, tally: &mut Tally) -> Result<()> {
     tally.tests(&mut cargo("test --workspace --no-fail-fast"));
@@ -16,15 +19,17 @@ pub fn debug(_: &Machine, tally: &mut Tally) -> Result<()> {
 
 /// What the optimizer could spoil: that bytes are wiped, and that nothing is lost when calls fail.
 pub fn release(_: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.tests(&mut cargo("test -p kmem --release --lib --test shred --no-fail-fast"));
+    tally.tests(&mut cargo(&format!("test -p kmem --release --no-fail-fast --lib {QUICK}")));
     Ok(())
 }
 
 /// kmem's tests with features off; a test that needs one is not there then. The examples in the
 /// documentation are for a reader who has the default features.
 pub fn features(_: &Machine, tally: &mut Tally) -> Result<()> {
-    for cell in ["--lib", "--features platform --lib", "--features shred --lib"] {
-        tally.tests(&mut cargo(&format!("test -p kmem --no-fail-fast --no-default-features {cell}")));
+    for cell in ["", "--features platform", "--features shred"] {
+        tally.tests(&mut cargo(&format!(
+            "test -p kmem --no-fail-fast --lib --test conformance {QUICK} --no-default-features {cell}"
+        )));
     }
     Ok(())
 }
@@ -32,7 +37,7 @@ pub fn features(_: &Machine, tally: &mut Tally) -> Result<()> {
 /// The tests over libc's `mmap` in place of our own system calls.
 pub fn libc(_: &Machine, tally: &mut Tally) -> Result<()> {
     tally.tests(&mut by_libc("test -p kmem-platform --no-fail-fast"));
-    tally.tests(&mut by_libc("test -p kmem --lib --no-fail-fast"));
+    tally.tests(&mut by_libc(&format!("test -p kmem --no-fail-fast --lib --test conformance {QUICK}")));
     Ok(())
 }
 
