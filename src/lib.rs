@@ -81,6 +81,8 @@ pub use source::{Grant, Source};
 pub use store::{Found, Store};
 pub use table::{ACTIONS, Action, Face};
 pub use tree::{Key, KeyTree, Node, Tree};
+#[doc(hidden)]
+pub use typed::Unsize;
 pub use typed::{Atomic, AtomicRef, AtomicWeak, Count, Managed, Owned, Plain, Ref, Refused, Shared, Weak, WeakShared};
 
 #[cfg(all(doctest, feature = "platform", feature = "shred"))]

@@ -172,6 +172,7 @@ impl Ptr {
             // SAFETY: the caller's promise.
             unsafe { (ops.locate)(head, payload) }
         }?;
+        let payload = found.payload;
         if found.kind == self.kind { Ok(Named { payload, head, ops, found }) } else { Err(Cond::Mismatch) }
     }
 

@@ -426,7 +426,14 @@ pub(crate) unsafe fn locate(src: NonNull<Head>, payload: NonNull<u8>) -> Result<
         return Err(Cond::BadAddress);
     }
     let (size, tainted) = (frame.block.size() - offset, front.id.is_tainted());
-    Ok(Found { kind: Kind::Ref, size, align: frame.block.align(), tainted, destructor: hooked })
+    Ok(Found {
+        payload: inside(block, offset),
+        kind: Kind::Ref,
+        size,
+        align: frame.block.align(),
+        tainted,
+        destructor: hooked,
+    })
 }
 
 /// A cell beside a counted one, in the same store.

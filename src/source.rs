@@ -42,9 +42,12 @@ pub struct Grant {
 ///
 /// # Safety
 ///
-/// Blocks that are handed out do not overlap, are valid for reads and writes, and stay where they are
-/// until they are freed or the source is dropped; moving the source does not move them. (The idea is
-/// that of the standard library's `Allocator`.)
+/// Blocks that are handed out do not overlap, have at least the size and the alignment asked for, are
+/// valid for reads and writes, and stay where they are until they are freed or the source is dropped;
+/// moving the source does not move them. `zeroed` is only said of zeroes. What `resize` answers holds the
+/// old block's bytes, as many as both have. A `free` or `resize` that is refused leaves the block as it
+/// was. No call unwinds, and none calls a store that took memory from this source. (The idea is that of the
+/// standard library's `Allocator`.)
 pub unsafe trait Source {
     /// Memory for the layout, its contents undefined.
     ///
@@ -130,7 +133,7 @@ pub unsafe trait Source {
         unsafe { self.free(block, layout) }
     }
 
-    /// What every block is aligned to at least, whatever its layout asks.
+    /// What every block is aligned to at least whose layout asks for a store's unit (two words) or more.
     ///
     /// A cell that is built in a block, behind a header, is found by it again.
     fn least_align(&self) -> usize {

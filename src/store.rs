@@ -9,6 +9,9 @@ use crate::{Cond, Kind, Source};
 /// A live cell, as its store knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
+    /// The payload, by a pointer that is good for all of the cell and its header. Whoever asked may have
+    /// told no more than an address.
+    pub payload: NonNull<u8>,
     /// What the cell is used as: the store's own kind, or `ref` or `tree` for a block that holds one.
     pub kind: Kind,
     /// Bytes of payload.
@@ -26,7 +29,9 @@ pub struct Found {
 /// # Safety
 ///
 /// `locate` answers without reading what the address points to unless it is a live cell's, and only
-/// calls a cell live from when it was handed out until it was given back.
+/// calls a cell live from when it was handed out until it was given back. `head` and `head_ptr` lead to
+/// the front of this very store, with its own functions in it. `SHARED` is only true of a store whose
+/// every function may be called from any thread at any time.
 pub unsafe trait Store: Source + Sized {
     /// What its cells are.
     const KIND: Kind;
@@ -99,7 +104,7 @@ pub unsafe trait Store: Source + Sized {
                 && found.kind == kind
                 && Frame::offset(header, found.align.max(MIN_ALIGN)) == offset
             {
-                return Ok(block);
+                return Ok(found.payload);
             }
             align = (offset + 1).next_power_of_two();
         }

@@ -233,7 +233,7 @@ impl<S: Source> Heap<S> {
         }
         let new = Layout::from_size_align(size, found.align).map_err(|_| Cond::BadSize)?;
         // SAFETY: a live cell of this heap.
-        unsafe { self.change(payload, new) }
+        unsafe { self.change(found.payload, new) }
     }
 
     /// Taints the whole heap: whatever is released or destroyed is wiped first.

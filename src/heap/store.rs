@@ -67,7 +67,7 @@ unsafe impl<S: Source> Store for Heap<S> {
             return Err(Cond::FailAssert);
         }
         let tainted = header.is_tainted() || self.id.is_tainted();
-        Ok(Found { kind, size, align: layout.align(), tainted, destructor: false })
+        Ok(Found { payload, kind, size, align: layout.align(), tainted, destructor: false })
     }
 
     unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
@@ -76,7 +76,7 @@ unsafe impl<S: Source> Store for Heap<S> {
             return Err(Cond::Mismatch);
         }
         // SAFETY: a live cell of this heap, used no more.
-        unsafe { self.give_back(payload, shred) }
+        unsafe { self.give_back(found.payload, shred) }
     }
 
     fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
@@ -90,8 +90,8 @@ unsafe impl<S: Source> Store for Heap<S> {
 
     #[cfg(feature = "shred")]
     fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        self.locate(payload)?;
-        self.header(payload).taint();
+        let found = self.locate(payload)?;
+        self.header(found.payload).taint();
         Ok(())
     }
 }

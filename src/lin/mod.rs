@@ -527,7 +527,7 @@ impl<S: Source> Lin<S, Headers> {
         }
         let new = Layout::from_size_align(size, found.align).map_err(|_| Cond::BadSize)?;
         // SAFETY: a live cell of this region, of the size that its header says.
-        unsafe { self.change(payload, found.size, new) }
+        unsafe { self.change(found.payload, found.size, new) }
     }
 }
 

@@ -66,7 +66,7 @@ unsafe impl<S: Source> Store for Lin<S, Headers> {
         };
         let size = layout.size().checked_sub(Self::HEADER).ok_or(Cond::FailAssert)?;
         let tainted = header.is_tainted() || self.is_tainted();
-        Ok(Found { kind, size, align: layout.align(), tainted, destructor: false })
+        Ok(Found { payload, kind, size, align: layout.align(), tainted, destructor: false })
     }
 
     unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
@@ -75,7 +75,7 @@ unsafe impl<S: Source> Store for Lin<S, Headers> {
             return Err(Cond::Mismatch);
         }
         // SAFETY: a live cell of this region, used no more.
-        unsafe { self.give_back(payload, found.size, shred || found.tainted) };
+        unsafe { self.give_back(found.payload, found.size, shred || found.tainted) };
         Ok(())
     }
 
@@ -90,8 +90,8 @@ unsafe impl<S: Source> Store for Lin<S, Headers> {
 
     #[cfg(feature = "shred")]
     fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        self.locate(payload)?;
-        self.header(payload).taint();
+        let found = self.locate(payload)?;
+        self.header(found.payload).taint();
         Ok(())
     }
 }

@@ -191,6 +191,8 @@ impl<S: Source, H: Layer> Pool<S, H> {
             Some(size) if size <= (isize::MAX as usize).saturating_sub(align) => (size + align - 1) & !(align - 1),
             _ => isize::MAX as usize & !(align - 1),
         };
+        // And where even that leaves nothing, a cell still has its header.
+        let stride = if stride < Self::HEADER { Self::HEADER } else { stride };
         Self {
             id: Cell::new(Kind::Pool, Layout::new::<Self>(), State::Live),
             cellsz: cell.size(),
@@ -283,10 +285,10 @@ impl<S: Source, H: Layer> Pool<S, H> {
     /// A cell, and whether it is known to be zero.
     #[inline]
     fn take(&self) -> Result<(NonNull<u8>, bool), Cond> {
-        if let Some(cell) = Self::cell(self.bottom.get()) {
-            self.bottom.set(cell.last.get());
-            show(NonNull::from(cell).cast(), self.stride);
-            return Ok((self.hand_out(cell), false));
+        if let Some(place) = NonNull::new(self.bottom.get().cast_mut()) {
+            self.bottom.set(Self::next_free(place.as_ptr()));
+            show(place.cast(), self.stride);
+            return Ok((self.hand_out(place), false));
         }
         let fresh = self.fresh.get();
         if fresh == self.end.get() {
@@ -318,10 +320,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             // SAFETY: a cell of the newest block that was never handed out; it is ours to write.
             unsafe { cell.cast_mut().write(header) };
         }
-        let payload = match Self::cell(cell) {
-            Some(cell) if H::HEADERS => self.hand_out(cell),
-            _ => place,
-        };
+        let payload = if H::HEADERS { self.hand_out(place.cast()) } else { place };
         // SAFETY: a fresh cell is in the newest block.
         let zeroed = unsafe { &*self.block.get() }.zeroed();
         Ok((payload, zeroed))
@@ -337,17 +336,19 @@ impl<S: Source, H: Layer> Pool<S, H> {
         self.take_fresh(self.fresh.get())
     }
 
-    /// Marks a cell as live and gives its payload.
+    /// Marks a cell as live and gives its payload, whose pointer reaches all of it.
     #[inline]
-    fn hand_out(&self, cell: &PoolCell) -> NonNull<u8> {
-        if H::HEADERS {
-            cell.last.set(self.recent.replace(cell));
+    fn hand_out(&self, place: NonNull<PoolCell>) -> NonNull<u8> {
+        if H::HEADERS
+            && let Some(cell) = Self::cell(place.as_ptr())
+        {
+            cell.last.set(self.recent.replace(place.as_ptr()));
             cell.mark.set(State::Live as u8);
             cell.kind.set(Kind::Pool as u8);
             #[cfg(feature = "shred")]
             cell.shred.set(0);
         }
-        crate::cell::inside(NonNull::from(cell).cast(), Self::HEADER)
+        crate::cell::inside(place.cast(), Self::HEADER)
     }
 
     /// A cell's front. Bare cells have one only while they are free.

@@ -83,7 +83,7 @@ unsafe impl<S: Source> Store for Pool<S, Headers> {
         }
         let kind = Kind::from_number(cell.kind.get()).ok_or(Cond::FailAssert)?;
         let tainted = cell.is_tainted() || self.is_tainted();
-        Ok(Found { kind, size: self.cellsz, align: self.align, tainted, destructor: false })
+        Ok(Found { payload, kind, size: self.cellsz, align: self.align, tainted, destructor: false })
     }
 
     unsafe fn release(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
@@ -92,7 +92,7 @@ unsafe impl<S: Source> Store for Pool<S, Headers> {
             return Err(Cond::Mismatch);
         }
         // SAFETY: a live cell of this pool, used no more.
-        unsafe { self.give_back(payload, shred || found.tainted) };
+        unsafe { self.give_back(found.payload, shred || found.tainted) };
         Ok(())
     }
 
@@ -108,8 +108,8 @@ unsafe impl<S: Source> Store for Pool<S, Headers> {
 
     #[cfg(feature = "shred")]
     fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        self.locate(payload)?;
-        self.header(payload).shred.set(1);
+        let found = self.locate(payload)?;
+        self.header(found.payload).shred.set(1);
         Ok(())
     }
 }

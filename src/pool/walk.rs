@@ -25,7 +25,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
         })
     }
 
-    fn next_free(cell: *const PoolCell) -> *const PoolCell {
+    pub(super) fn next_free(cell: *const PoolCell) -> *const PoolCell {
         // SAFETY: a free cell begins with its link.
         unsafe { cell.cast::<*const PoolCell>().read() }
     }

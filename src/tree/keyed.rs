@@ -15,7 +15,7 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use super::Tree;
-use super::node::{N, Node};
+use super::node::{HEADER, N, Node};
 use crate::inspect::{Inspect, Record};
 use crate::typed::Refused;
 use crate::{Broken, Cond, Kind, Source, Stats};
@@ -74,7 +74,8 @@ pub struct KeyTree<T, S: Source> {
     /// Slots that were ever used.
     used: Var<u32>,
     free: Var<u32>,
-    values: PhantomData<T>,
+    /// Values are put in through a shared reference, so none of another lifetime may pass for a `T`.
+    values: PhantomData<Var<T>>,
 }
 
 // SAFETY: it owns its values and its source; nothing of it is reached from elsewhere.
@@ -178,8 +179,8 @@ impl<T, S: Source> KeyTree<T, S> {
         let Some(slot) = self.slot(index) else { unreachable!("a slot was reserved") };
         self.free.set(slot.next.get());
         slot.generation.set(slot.generation.get() + 1);
-        // SAFETY: a live node of this tree.
-        slot.node.set(ptr::from_ref(unsafe { self.tree.header(place.cast()) }));
+        // The header stands before the payload; a pointer to both, as `item` will want it.
+        slot.node.set(place.as_ptr().wrapping_byte_sub(HEADER).cast());
         Ok(Key { index, generation: slot.generation.get() })
     }
 

@@ -145,7 +145,7 @@ impl<S: Store> Tree<S> {
     ///
     /// As for [`alloc`](Self::alloc), and `bad_address` where `parent` is no live node of this tree.
     pub fn alloc_ptr(&self, parent: NonNull<u8>, layout: Layout) -> Result<Ptr, Cond> {
-        self.locate(parent)?;
+        let parent = self.locate(parent)?.payload;
         // SAFETY: a live node of this tree, as was just seen.
         Ok(Ptr::of(self, unsafe { self.alloc(parent, layout) }?))
     }
@@ -156,7 +156,7 @@ impl<S: Store> Tree<S> {
     ///
     /// As for [`alloc_ptr`](Self::alloc_ptr).
     pub fn alloc_zeroed_ptr(&self, parent: NonNull<u8>, layout: Layout) -> Result<Ptr, Cond> {
-        self.locate(parent)?;
+        let parent = self.locate(parent)?.payload;
         // SAFETY: a live node of this tree, as was just seen.
         Ok(Ptr::of(self, unsafe { self.alloc_zeroed(parent, layout) }?))
     }

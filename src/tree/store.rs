@@ -63,6 +63,7 @@ unsafe impl<S: Store> Store for Tree<S> {
         }
         let block = node.block().ok_or(Cond::FailAssert)?;
         Ok(Found {
+            payload,
             kind: node.kind().ok_or(Cond::FailAssert)?,
             size: node.payload_size(),
             align: block.layout.align(),
@@ -77,14 +78,14 @@ unsafe impl<S: Store> Store for Tree<S> {
             return Err(Cond::Mismatch);
         }
         // SAFETY: a live node of this tree.
-        let node = unsafe { self.node(payload) }?;
+        let node = unsafe { self.node(found.payload) }?;
         self.release_subtree(node, shred)
     }
 
     fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        self.locate(payload)?;
+        let found = self.locate(payload)?;
         // SAFETY: a live node of this tree.
-        let parent = unsafe { self.node(payload) }?.parent().ok_or(Cond::InUse)?;
+        let parent = unsafe { self.node(found.payload) }?.parent().ok_or(Cond::InUse)?;
         // SAFETY: so is its parent.
         unsafe { self.alloc(parent.payload(), layout) }
     }
@@ -98,8 +99,8 @@ unsafe impl<S: Store> Store for Tree<S> {
 
     #[cfg(feature = "shred")]
     fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        self.locate(payload)?;
+        let found = self.locate(payload)?;
         // SAFETY: a live node of this tree.
-        unsafe { self.taint_node(payload) }
+        unsafe { self.taint_node(found.payload) }
     }
 }

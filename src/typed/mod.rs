@@ -40,6 +40,27 @@ impl<T> fmt::Display for Refused<T> {
 
 impl<T: fmt::Debug> core::error::Error for Refused<T> {}
 
+/// What [`unsize!`] can change the type of.
+///
+/// # Safety
+///
+/// `unsize_by` calls the coercion on the pointer to the value, and keeps what it answers instead.
+#[doc(hidden)]
+pub unsafe trait Unsize {
+    /// What it is a handle of.
+    type Value;
+    /// The handle of something else.
+    type Of<U: ?Sized>;
+
+    /// The same value under another type.
+    ///
+    /// # Safety
+    ///
+    /// `by` is an unsizing coercion.
+    #[must_use]
+    unsafe fn unsize_by<U: ?Sized>(self, by: fn(*mut Self::Value) -> *mut U) -> Self::Of<U>;
+}
+
 /// Makes an [`Owned`], [`Ref`] or [`AtomicRef`] of a value into one of something unsized that the value
 /// is: a trait object, or a slice of an array. (The language can do so by itself only for `std`'s types.)
 ///
@@ -57,7 +78,7 @@ macro_rules! unsize {
     ($handle:expr, $to:ty) => {
         match $handle {
             // SAFETY: the closure is a coercion, which only adds what an unsized pointer has more.
-            handle => unsafe { handle.unsize_by(|pointer: *mut _| -> *mut $to { pointer }) },
+            handle => unsafe { $crate::Unsize::unsize_by(handle, |pointer: *mut _| -> *mut $to { pointer }) },
         }
     };
 }

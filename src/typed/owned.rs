@@ -6,7 +6,7 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 
-use super::Refused;
+use super::{Refused, Unsize};
 use crate::{Cond, Source};
 
 /// A value in a source's memory: dropped and given back when its owner is (`Box`, over any source).
@@ -155,20 +155,6 @@ impl<'s, T: ?Sized, S: Source> Owned<'s, T, S> {
         Self { value, source }
     }
 
-    /// What [`unsize!`](crate::unsize) is made of.
-    ///
-    /// # Safety
-    ///
-    /// `by` is an unsizing coercion.
-    #[doc(hidden)]
-    #[must_use]
-    pub unsafe fn unsize_by<U: ?Sized>(self, by: fn(*mut T) -> *mut U) -> Owned<'s, U, S> {
-        let (value, source) = Self::into_raw(self);
-        // SAFETY: a coercion keeps the address, which is not null.
-        let value = unsafe { NonNull::new_unchecked(by(value.as_ptr())) };
-        Owned { value, source }
-    }
-
     /// Drops the value, then destroys its bytes, then gives the block back.
     ///
     /// # Errors
@@ -193,6 +179,19 @@ impl<'s, T: ?Sized, S: Source> Owned<'s, T, S> {
         core::mem::forget(block);
         // SAFETY: the block came from the source with this layout.
         unsafe { source.shred(value.cast(), layout) }
+    }
+}
+
+// SAFETY: the value's pointer goes through the coercion.
+unsafe impl<'s, T, S: Source> Unsize for Owned<'s, T, S> {
+    type Value = T;
+    type Of<U: ?Sized> = Owned<'s, U, S>;
+
+    unsafe fn unsize_by<U: ?Sized>(self, by: fn(*mut T) -> *mut U) -> Owned<'s, U, S> {
+        let (value, source) = Self::into_raw(self);
+        // SAFETY: a coercion keeps the address, which is not null.
+        let value = unsafe { NonNull::new_unchecked(by(value.as_ptr())) };
+        Owned { value, source }
     }
 }
 

@@ -17,7 +17,7 @@ use core::ops::Deref;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering, fence};
 
-use super::Refused;
+use super::{Refused, Unsize};
 use crate::cell::{Frame, MIN_ALIGN, inside};
 use crate::{Cond, Source};
 
@@ -347,15 +347,14 @@ impl<'s, T: ?Sized, S: Source, C: Count> Shared<'s, T, S, C> {
         // SAFETY: if alone, no other reference is there, and none can be made while this one is borrowed.
         if alone { Some(unsafe { this.value.as_mut() }) } else { None }
     }
+}
 
-    /// What [`unsize!`](crate::unsize) is made of.
-    ///
-    /// # Safety
-    ///
-    /// `by` is an unsizing coercion.
-    #[doc(hidden)]
-    #[must_use]
-    pub unsafe fn unsize_by<U: ?Sized>(self, by: fn(*mut T) -> *mut U) -> Shared<'s, U, S, C> {
+// SAFETY: the value's pointer goes through the coercion.
+unsafe impl<'s, T, S: Source, C: Count> Unsize for Shared<'s, T, S, C> {
+    type Value = T;
+    type Of<U: ?Sized> = Shared<'s, U, S, C>;
+
+    unsafe fn unsize_by<U: ?Sized>(self, by: fn(*mut T) -> *mut U) -> Shared<'s, U, S, C> {
         let this = ManuallyDrop::new(self);
         // SAFETY: a coercion keeps the address, which is not null.
         let value = unsafe { NonNull::new_unchecked(by(this.value.as_ptr())) };

@@ -120,7 +120,10 @@ fn the_largest_cell_fits_after_a_reset() {
 fn a_pool_of_cells_aligned_to_half_the_address_space_has_none() {
     let layout = Layout::from_size_align(0, 1 << (usize::BITS - 1)).unwrap();
     assert!(Pool::new_in(layout, Fickle::default()).alloc().is_err());
-    assert!(Pool::with_headers_in(layout, Fickle::default()).alloc().is_err());
+    let pool = Pool::with_headers_in(layout, Fickle::default());
+    assert!(pool.alloc().is_err());
+    // Nor did a header fit in what was left of a cell.
+    assert_eq!(pool.largest(), Some(0));
 }
 
 /// A store that wished for a large block went without any, unless the refusal was that there is no room.
