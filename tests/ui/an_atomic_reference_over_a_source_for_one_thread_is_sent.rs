@@ -1,0 +1,11 @@
+// The last reference would give the cell back there, while this thread uses the source.
+use core::mem::MaybeUninit;
+use kmem::{AtomicRef, Fixed};
+
+fn to_a_thread<T: Send>(_: T) {}
+
+fn main() {
+    let mut bytes = [MaybeUninit::uninit(); 256];
+    let source = Fixed::new(&mut bytes);
+    to_a_thread(AtomicRef::new_in(7, &source).unwrap());
+}
