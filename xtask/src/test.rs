@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::checks::{Tally, demo, deps, freestanding, lint, native, wasm, wipe};
+use crate::checks::{Tally, demo, deps, freestanding, lint, native, targets, wasm, wipe};
 use crate::machine::Machine;
 use crate::setup;
 
@@ -15,7 +15,7 @@ struct Step {
     run: fn(&Machine, &mut Tally) -> Result<()>,
 }
 
-const STEPS: [Step; 16] = [
+const STEPS: &[Step] = &[
     Step { name: "setup", about: "install what is missing", run: set_up },
     Step { name: "fmt", about: "formatting", run: lint::fmt },
     Step { name: "clippy", about: "lints on this machine, every cell of features, both backends", run: lint::clippy },
@@ -26,6 +26,7 @@ const STEPS: [Step; 16] = [
     Step { name: "features", about: "kmem's tests with features off", run: native::features },
     Step { name: "libc", about: "the tests over libc's mmap", run: native::libc },
     Step { name: "no-std", about: "builds for targets without std", run: native::no_std },
+    Step { name: "targets", about: "type checks for other processors and systems", run: targets::targets },
     Step { name: "deps", about: "few crates, no procedural macro", run: deps::deps },
     Step { name: "freestanding", about: "a program without std or libc's allocator", run: freestanding::freestanding },
     Step { name: "wipe", about: "the machine code of a wipe", run: wipe::wipe },
@@ -42,7 +43,7 @@ fn set_up(machine: &Machine, tally: &mut Tally) -> Result<()> {
 /// `cargo xtask test`.
 pub fn command(args: &[String]) -> Result<ExitCode> {
     let Some(chosen) = chosen(args)? else {
-        for step in &STEPS {
+        for step in STEPS {
             println!("{:<14} {}", step.name, step.about);
         }
         return Ok(ExitCode::SUCCESS);

@@ -5,6 +5,7 @@ pub mod deps;
 pub mod freestanding;
 pub mod lint;
 pub mod native;
+pub mod targets;
 pub mod wasm;
 pub mod wipe;
 
