@@ -1,6 +1,8 @@
 //! Programs that come from the system.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
 
 use super::apt;
 use crate::run;
@@ -17,6 +19,38 @@ pub fn set_up() -> Result<()> {
         apt::install(&missing)?;
     }
     node()
+}
+
+/// The tools that read what an instrumented program notes, of the compiler's own LLVM.
+pub struct Llvm {
+    /// Where they are and how their names end.
+    found: (PathBuf, String),
+}
+
+impl Llvm {
+    /// One of them.
+    pub fn tool(&self, name: &str) -> PathBuf {
+        let (folder, suffix) = &self.found;
+        folder.join(format!("{name}{suffix}"))
+    }
+}
+
+/// The toolchain's component `llvm-tools`, or Debian's package of the same LLVM.
+pub fn llvm() -> Result<Llvm> {
+    let libraries = run::read(run::command("rustc").args(["--print", "target-libdir"]))?;
+    let own = PathBuf::from(libraries.trim()).with_file_name("bin");
+    if own.join("llvm-cov").is_file() {
+        return Ok(Llvm { found: (own, String::new()) });
+    }
+    let version = run::read(run::command("rustc").arg("-vV"))?;
+    let major = version.lines().find_map(|line| line.strip_prefix("LLVM version: ")?.split('.').next());
+    let major = major.context("rustc does not say which LLVM it has")?;
+    let suffix = format!("-{major}");
+    if !run::on_path(&format!("llvm-cov{suffix}")) {
+        run::say(&format!("programs: installing llvm{suffix} (80 MB)"));
+        apt::install(&[&format!("llvm{suffix}")]).context("or run `rustup component add llvm-tools`")?;
+    }
+    Ok(Llvm { found: (PathBuf::new(), suffix) })
 }
 
 /// Node runs the wasm tests. It is not installed from here: people have their own way to get it.

@@ -1,0 +1,137 @@
+//! Which lines of src and platform the native tests run, and which they do not.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::{Tally, ensure};
+use crate::machine::Machine;
+use crate::run;
+use crate::setup::programs;
+
+/// Lines in a hundred that must be run.
+const LEAST: f64 = 93.0;
+/// What is looked at.
+const FOLDERS: [&str; 2] = ["src/", "platform/src/"];
+/// Covered by what else runs it: `wasm32.rs` and its recycler by the step `wasm`, `unix.rs` by the step `libc`.
+const ELSEWHERE: [&str; 2] = ["platform/src/wasm32.rs", "platform/src/unix.rs"];
+/// Every suite but the random models, which need long, and those that only compile.
+const SUITES: &str = "--lib --test conformance --test regressions --test faults --test shred --test inspect \
+                      --test depth --test typed --test collections";
+
+/// Measures, names the gaps, and wants the least.
+pub fn coverage(_: &Machine, tally: &mut Tally) -> Result<()> {
+    let llvm = programs::llvm()?;
+    let dir = run::target().join("coverage");
+    let profiles = dir.join("profiles");
+    if profiles.exists() {
+        fs::remove_dir_all(&profiles)?;
+    }
+    let mut programs = Vec::new();
+    for tests in
+        [format!("-p kmem {SUITES} --features allocator-api2,allocator-api2-04"), "-p kmem-platform --lib".to_owned()]
+    {
+        let mut build = run::cargo(&format!("test {tests} --no-run --message-format=json-render-diagnostics"));
+        let built = run::read(build.env("CARGO_TARGET_DIR", &dir).env("RUSTFLAGS", "-Cinstrument-coverage"))?;
+        programs.extend(built.lines().filter_map(executable));
+    }
+    for program in &programs {
+        let mut test = run::command(program);
+        // All threads write to the same counters, and would wait for each other.
+        test.arg("--test-threads=1").env("LLVM_PROFILE_FILE", profiles.join("%p.profraw"));
+        tally.tests(test.current_dir(run::root()));
+    }
+    let merged = dir.join("merged.profdata");
+    let raw = fs::read_dir(&profiles)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    run::quiet(run::command(llvm.tool("llvm-profdata")).args(["merge", "--sparse", "-o"]).arg(&merged).args(raw))?;
+    let mut export = run::command(llvm.tool("llvm-cov"));
+    export.args(["export", "--format=lcov", "--instr-profile"]).arg(&merged);
+    export.args(programs.iter().flat_map(|program| [PathBuf::from("--object"), program.clone()]));
+    let lines = lines(&run::read(&mut export)?)?;
+    let (mut run_lines, mut all_lines) = (0, 0);
+    for (file, lines) in &lines {
+        let run = lines.values().filter(|count| **count > 0).count();
+        let elsewhere = if ELSEWHERE.contains(&file.as_str()) { " (counted by its own step)" } else { "" };
+        println!("{:>6.1} %  {file}{elsewhere}{}", percent(run, lines.len()), gaps(lines));
+        if elsewhere.is_empty() {
+            run_lines += run;
+            all_lines += lines.len();
+        }
+    }
+    let covered = percent(run_lines, all_lines);
+    println!("{covered:>6.1} %  of {all_lines} lines in src and platform");
+    tally.check(ensure(covered >= LEAST, || format!("less than {LEAST} % of the lines are run")));
+    Ok(())
+}
+
+/// The program that one of cargo's messages names.
+fn executable(message: &str) -> Option<PathBuf> {
+    let (_, rest) = message.split_once("\"executable\":\"")?;
+    Some(rest.split_once('"')?.0.into())
+}
+
+type Lines = BTreeMap<usize, u64>;
+
+/// How often each line of each file was run, out of a report in lcov's format.
+fn lines(report: &str) -> Result<BTreeMap<String, Lines>> {
+    let mut files: BTreeMap<String, Lines> = BTreeMap::new();
+    let root = format!("{}/", run::root().display());
+    let mut file = None;
+    for line in report.lines() {
+        if let Some(path) = line.strip_prefix("SF:") {
+            let path = path.strip_prefix(&root).unwrap_or(path);
+            file = FOLDERS.iter().any(|folder| path.starts_with(folder)).then(|| path.to_owned());
+        } else if let (Some(counts), Some(file)) = (line.strip_prefix("DA:"), &file) {
+            let (line, count) = counts.split_once(',').context("a line and its count")?;
+            let known = files.entry(file.clone()).or_default().entry(line.parse()?).or_default();
+            *known += count.parse::<u64>()?;
+        }
+    }
+    Ok(files)
+}
+
+/// The lines that were never run, as ranges.
+fn gaps(lines: &Lines) -> String {
+    let mut gaps: Vec<RangeInclusive<usize>> = Vec::new();
+    let mut before_was_run = true;
+    for (line, count) in lines {
+        match gaps.last_mut() {
+            _ if *count > 0 => {}
+            Some(gap) if !before_was_run => *gap = *gap.start()..=*line,
+            _ => gaps.push(*line..=*line),
+        }
+        before_was_run = *count > 0;
+    }
+    let shown = |gap: RangeInclusive<usize>| match (gap.start(), gap.end()) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first}–{last}"),
+    };
+    let gaps: Vec<_> = gaps.into_iter().map(shown).collect();
+    if gaps.is_empty() { String::new() } else { format!(", but for {}", gaps.join(", ")) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "lines of code are few")]
+fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_told_as_ranges_of_lines_that_can_be_run() {
+        let counts = [(1, 1), (3, 0), (4, 0), (7, 0), (8, 2), (9, 0)];
+        assert_eq!(gaps(&counts.into_iter().collect()), ", but for 3–7, 9");
+        assert_eq!(gaps(&Lines::new()), "");
+    }
+
+    #[test]
+    fn programs_are_found_in_messages() {
+        assert_eq!(executable(r#"{"fresh":true,"executable":"/a/b-12"}"#), Some("/a/b-12".into()));
+        assert_eq!(executable(r#"{"fresh":true,"executable":null}"#), None);
+    }
+}
