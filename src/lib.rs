@@ -51,6 +51,7 @@ mod ptr;
 mod ranges;
 pub mod refs;
 mod report;
+mod seeded;
 mod source;
 mod store;
 mod table;

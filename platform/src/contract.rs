@@ -146,6 +146,7 @@ pub unsafe trait Protect: Platform {
 }
 
 /// Rounds up to whole pages; `bad_size` for 0 and for more than an object can have.
+#[cfg(feature = "backend")]
 pub(crate) const fn whole_pages(len: usize, page: usize) -> Result<usize, Cond> {
     if len == 0 || len > isize::MAX as usize - (page - 1) {
         return Err(Cond::BadSize);

@@ -14,6 +14,7 @@ use crate::bits::Bits;
 use crate::cell::{MIN_ALIGN, inside, round_up};
 use crate::poison::show;
 use crate::ranges::Range;
+use crate::seeded::seeded;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
 
@@ -289,6 +290,9 @@ impl<S: Source> Heap<S> {
     /// Gives a chunk to the source; refused, it is as it was.
     pub(super) fn give_back_chunk(&self, chunk: &Chunk) -> Result<(), Cond> {
         let (size, next, prev) = (chunk.size(), chunk.next.get(), chunk.prev.get());
+        if seeded("chunk_is_lost") {
+            return Ok(());
+        }
         self.ranges.remove(chunk.range());
         show(chunk.start(), chunk.size());
         // SAFETY: the chunk came from the source with this layout, and nothing in it is used.

@@ -35,6 +35,7 @@ use crate::cell::{Cell, Head, MIN_ALIGN, State, inside, round_up};
 use crate::growth::Growth;
 use crate::poison::{hide, show};
 use crate::ranges::Ranges;
+use crate::seeded::seeded;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
 use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
@@ -275,7 +276,8 @@ impl<S: Source> Heap<S> {
         if layout.size() > isize::MAX as usize / 2 || layout.align() > isize::MAX as usize / 4 {
             return Err(Cond::BadSize);
         }
-        let extent = HEADER + round_up(layout.size());
+        let size = if seeded("cell_is_a_byte_short") { layout.size().saturating_sub(1) } else { layout.size() };
+        let extent = HEADER + round_up(size);
         let align = layout.align().max(MIN_ALIGN);
         if extent >= SOLO && self.source.largest().is_none() {
             return self.take_solo(layout, extent, align);
@@ -429,10 +431,13 @@ impl<S: Source> Heap<S> {
             Err(cond) => return Err(cond),
         };
         let kept = (header.size() - HEADER).min(new.size());
+        let kept = if seeded("resize_loses_a_byte") { kept.saturating_sub(1) } else { kept };
         // SAFETY: both cells are live and distinct; this many bytes are in each.
         unsafe { payload.copy_to_nonoverlapping(moved, kept) };
         let to = self.header(moved);
-        to.inherit_taint(header);
+        if !seeded("taint_is_lost_when_a_cell_moves") {
+            to.inherit_taint(header);
+        }
         to.set_kind(header.kind().unwrap_or(Kind::Heap));
         // SAFETY: the caller's promise; the bytes are in the new cell.
         unsafe { self.give_back(payload, shred) }?;

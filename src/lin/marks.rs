@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use super::Lin;
 use super::chunk::Chunk;
 use crate::cell::{Layer, State};
+use crate::seeded::seeded;
 use crate::{Cond, Kind, Source};
 
 /// A place in a linear region (libk has none; obstacks and Zig's arenas have).
@@ -84,7 +85,9 @@ impl<S: Source, H: Layer> Lin<S, H> {
         };
         self.note_peak();
         let (before, chunk, cursor) = (record.before, record.chunk, record.cursor);
-        self.marks.set(before);
+        if !seeded("mark_outlives_its_rewind") {
+            self.marks.set(before);
+        }
         self.unwind(chunk, cursor);
         Ok(())
     }

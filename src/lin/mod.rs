@@ -33,6 +33,7 @@ use crate::cell::{Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State, inside, ro
 use crate::growth::Growth;
 use crate::poison::{hide, show};
 use crate::ranges::Ranges;
+use crate::seeded::seeded;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
 use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
@@ -198,7 +199,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     fn bump(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
         let cursor = self.cursor.get();
         // A payload's place: behind its header, at a multiple of its alignment.
-        let pad = if layout.align() > MIN_ALIGN {
+        let pad = if layout.align() > MIN_ALIGN && !seeded("region_forgets_alignment") {
             (cursor.addr() + Self::HEADER).wrapping_neg() & (layout.align() - 1)
         } else {
             0

@@ -32,6 +32,7 @@ use crate::fixed::StaticBytes;
 use crate::growth::Growth;
 use crate::poison::{hide, show};
 use crate::ranges::Ranges;
+use crate::seeded::seeded;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
 use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
@@ -390,7 +391,9 @@ impl<S: Source, H: Layer> Pool<S, H> {
             // SAFETY: the cell is ours again, aligned, and has room for a link.
             unsafe { cell.cast::<*const PoolCell>().write(self.bottom.get()) };
         }
-        self.bottom.set(cell);
+        if !seeded("pool_forgets_a_free_cell") {
+            self.bottom.set(cell);
+        }
         let link = if H::HEADERS { 0 } else { size_of::<*const PoolCell>() };
         hide(crate::cell::inside(payload, link), self.stride - Self::HEADER - link);
     }

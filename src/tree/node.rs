@@ -8,6 +8,7 @@ use core::ptr::{self, NonNull};
 use super::extra::Extra;
 use crate::Kind;
 use crate::cell::{Cell, Frame, MIN_ALIGN, State};
+use crate::seeded::seeded;
 
 /// The front of a node (libk's `kmnode`); behind it lies the payload.
 #[repr(C)]
@@ -235,6 +236,7 @@ impl N {
             None => parent.iter().for_each(|parent| parent.get().child.set(next)),
         }
         match Self::of(next) {
+            Some(_) if seeded("next_sibling_keeps_its_link") => {}
             Some(next) => next.get().prev.set(prev),
             None => parent.iter().for_each(|parent| parent.get().lastchild.set(prev)),
         }

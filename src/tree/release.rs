@@ -6,6 +6,7 @@ use core::ptr::{self, NonNull};
 use super::Tree;
 use super::node::N;
 use crate::cell::State;
+use crate::seeded::seeded;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
 
@@ -77,6 +78,9 @@ impl<S: Source> Tree<S> {
 
     fn subtree_refuses(&self, top: N) -> bool {
         if self.hooked.get() == 0 {
+            return false;
+        }
+        if seeded("guards_are_not_asked") {
             return false;
         }
         top.refuses() || top.child().is_some_and(|child| self.refuses(child, Some(top)))

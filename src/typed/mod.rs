@@ -3,15 +3,18 @@
 //! A handle borrows its store, so the store can be neither moved, reset nor destroyed while it lives.
 //! It frees by being dropped, which needs only `&store`, so handles coexist.
 
+mod count;
 mod managed;
 mod owned;
 mod shared;
 
+pub use count::{Atomic, Count, Plain};
 pub use managed::Managed;
 pub use owned::Owned;
-pub use shared::{Atomic, AtomicRef, AtomicWeak, Count, Plain, Ref, Shared, Weak, WeakShared};
+pub use shared::{AtomicRef, AtomicWeak, Ref, Shared, Weak, WeakShared};
 
 use core::fmt;
+use core::sync::atomic;
 
 use crate::Cond;
 

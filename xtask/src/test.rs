@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::checks::{Tally, coverage, demo, deps, freestanding, lint, native, targets, wasm, wipe};
+use crate::checks::{Tally, coverage, demo, deps, freestanding, lint, native, sanitize, seeded, targets, wasm, wipe};
 use crate::machine::Machine;
 use crate::setup;
 
@@ -25,6 +25,13 @@ const STEPS: &[Step] = &[
     Step { name: "release", about: "kmem's tests, optimized", run: native::release },
     Step { name: "features", about: "kmem's tests with features off", run: native::features },
     Step { name: "libc", about: "the tests over libc's mmap", run: native::libc },
+    Step {
+        name: "asan",
+        about: "the tests under AddressSanitizer, which sees the stores' cells",
+        run: sanitize::address,
+    },
+    Step { name: "loom", about: "the atomic count in every order of threads", run: sanitize::loom },
+    Step { name: "seeded", about: "bugs put in on purpose are caught", run: seeded::seeded },
     Step { name: "coverage", about: "which lines the tests run", run: coverage::coverage },
     Step { name: "no-std", about: "builds for targets without std", run: native::no_std },
     Step { name: "targets", about: "type checks for other processors and systems", run: targets::targets },

@@ -68,7 +68,7 @@ pub fn coverage(_: &Machine, tally: &mut Tally) -> Result<()> {
 }
 
 /// The program that one of cargo's messages names.
-fn executable(message: &str) -> Option<PathBuf> {
+pub fn executable(message: &str) -> Option<PathBuf> {
     let (_, rest) = message.split_once("\"executable\":\"")?;
     Some(rest.split_once('"')?.0.into())
 }

@@ -6,6 +6,8 @@ pub mod deps;
 pub mod freestanding;
 pub mod lint;
 pub mod native;
+pub mod sanitize;
+pub mod seeded;
 pub mod targets;
 pub mod wasm;
 pub mod wipe;
