@@ -3,11 +3,11 @@
 
 pub use kmem_platform::Cond;
 
-#[path = "../../../src/seeded.rs"]
-mod seeded;
 #[path = "../../../src/typed/count.rs"]
 #[allow(dead_code, reason = "the plain count is not looked at here")]
 mod count;
+#[path = "../../../src/seeded.rs"]
+mod seeded;
 
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, atomic};
