@@ -26,7 +26,11 @@
 //! With the feature `shred`, bytes can be destroyed before memory is given back: by a call, or by
 //! tainting a pointer, a cell or a whole store. [`inspect`] shows what is really there.
 //!
-//! The functions here are the raw face: they hand out pointers, and what takes one back is `unsafe`.
+//! There are two faces of the same stores. The *typed* one is safe: [`Owned`], [`Ref`], [`AtomicRef`],
+//! [`Managed`], [`KeyTree`], [`Lin::put`] and [`Lin::scope`] borrow their store, so what outlives it does
+//! not compile. The *raw* one hands out pointers, and what takes one back is `unsafe`: it is what C
+//! programs, other stores and containers build on. [`moving`] says what a cell costs, and what is called
+//! what for those who come from bumpalo, slab, slotmap or talloc.
 #![no_std]
 #![cfg_attr(feature = "alloc-api", feature(allocator_api))]
 
@@ -85,6 +89,10 @@ pub use tree::{Key, KeyTree, Node, Tree};
 #[doc(hidden)]
 pub use typed::Unsize;
 pub use typed::{Atomic, AtomicRef, AtomicWeak, Count, Managed, Owned, Plain, Ref, Refused, Shared, Weak, WeakShared};
+
+#[cfg(all(any(doc, doctest), feature = "platform", feature = "shred"))]
+#[doc = include_str!("../docs/moving.md")]
+pub mod moving {}
 
 #[cfg(all(doctest, feature = "platform", feature = "shred"))]
 #[doc = include_str!("../README.md")]

@@ -13,9 +13,7 @@ const QUICK: &str = "--test regressions --test faults --test shred --test inspec
 
 /// All tests of all packages, with debug assertions.
 pub fn debug(_: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.tests(&mut cargo("test --workspace --no-fail-fast"));
-    let adapters = "--features allocator-api2,allocator-api2-04 --test collections --test compile_fail";
-    tally.tests(&mut cargo(&format!("test -p kmem --no-fail-fast {adapters}")));
+    tally.tests(&mut cargo("test --workspace --no-fail-fast --features kmem/allocator-api2,kmem/allocator-api2-04"));
     Ok(())
 }
 
