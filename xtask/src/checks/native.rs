@@ -9,7 +9,7 @@ use crate::machine::Machine;
 use crate::run::{cargo, target};
 
 /// The suites that compile quickly.
-const QUICK: &str = "--test regressions --test faults --test shred --test inspect";
+pub const QUICK: &str = "--test regressions --test faults --test shred --test inspect";
 
 /// All tests of all packages, with debug assertions.
 pub fn debug(_: &Machine, tally: &mut Tally) -> Result<()> {
