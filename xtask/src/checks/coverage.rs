@@ -19,7 +19,7 @@ const FOLDERS: [&str; 2] = ["src/", "platform/src/"];
 /// Covered by what else runs it: `wasm32.rs` and its recycler by the step `wasm`, `unix.rs` by the step `libc`.
 const ELSEWHERE: [&str; 2] = ["platform/src/wasm32.rs", "platform/src/unix.rs"];
 /// Every suite but the random models, which need long, and those that only compile.
-const SUITES: &str = "--lib --test conformance --test regressions --test shred --test inspect \
+const SUITES: &str = "--lib --test conformance --test regressions --test faults --test shred --test inspect \
                       --test depth --test typed --test collections";
 
 /// Measures, names the gaps, and wants the least.
