@@ -171,6 +171,8 @@ export interface Program {
   say(i: number): string;
   /** The latest sentence at step `i` or before it, or ''. */
   told(i: number): string;
+  /** A script of the first `i` steps: the text up to there, with loops shortened. */
+  cut(i: number): string;
 }
 
 /** What came of a step. */
