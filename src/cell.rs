@@ -20,6 +20,7 @@ use core::fmt;
 use core::mem::{offset_of, size_of};
 use core::ptr::NonNull;
 
+use crate::inspect::fields::{Field, Form, Front};
 use crate::store::Ops;
 use crate::{Cond, Kind};
 
@@ -49,6 +50,19 @@ const _: () = {
     assert!(offset_of!(Cell, shred) == 1);
     assert!(offset_of!(Cell, size) == size_of::<usize>());
 };
+
+/// What [`inspect::front`](crate::inspect::front) tells of a header.
+pub(crate) const FRONT: Front = Front { size: size_of::<Cell>(), fields: &FIELDS };
+
+/// And every struct that begins with one.
+pub(crate) const FIELDS: [Field; 4 + cfg!(feature = "shred") as usize] = [
+    Field::new("kind", offset_of!(Cell, kind), 1, Form::Kind),
+    #[cfg(feature = "shred")]
+    Field::new("shred", offset_of!(Cell, shred), 1, Form::Flag),
+    Field::new("align", offset_of!(Cell, align), 1, Form::Align),
+    Field::new("mark", offset_of!(Cell, mark), 1, Form::State),
+    Field::word("size", offset_of!(Cell, size), Form::Number),
+];
 
 /// What state a cell is in, as its header's `mark` says.
 ///
@@ -113,8 +127,10 @@ impl Cell {
         false
     }
 
-    /// What the block was allocated with, if the header still says something possible.
-    pub(crate) fn layout(&self) -> Option<Layout> {
+    /// Size, as [`size`](Self::size) says it, and alignment of what was allocated; `None` if they are none of a
+    /// layout: the header was overwritten.
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
         let align = 1_usize.checked_shl(u32::from(self.align.get()))?;
         Layout::from_size_align(self.size.get(), align).ok()
     }
@@ -173,6 +189,8 @@ pub struct Head {
 impl Head {
     /// Where `ops` stands in every store.
     pub(crate) const OPS: usize = offset_of!(Head, ops);
+    /// How long it is.
+    pub(crate) const SIZE: usize = size_of::<Self>();
 
     /// The head of a store that has no state of its own.
     #[cfg(feature = "platform")]

@@ -1,7 +1,7 @@
 //! The machine's pages as a source, and the heap that a process has of its own.
 
-use core::alloc::Layout;
-use core::ptr::NonNull;
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::{self, NonNull};
 
 use kmem_platform::{Locked, Native, Platform};
 
@@ -141,6 +141,16 @@ unsafe impl<P: Platform> Source for Pages<P> {
 /// unsafe { Source::free(&Global, cell.cast(), layout)? };
 /// # Ok::<(), kmem::Cond>(())
 /// ```
+///
+/// It can be the program's global allocator:
+///
+/// ```
+/// #[global_allocator]
+/// static ALLOCATOR: kmem::Global = kmem::Global;
+///
+/// let numbers: Vec<u32> = (0..1000).collect();
+/// assert!(kmem::Global.stats().bytes >= numbers.len() * size_of::<u32>());
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Global;
 
@@ -167,7 +177,7 @@ impl Global {
     ///
     /// As for [`Heap::alloc`].
     pub fn alloc_ptr(self, layout: Layout) -> Result<Ptr, Cond> {
-        Ok(Ptr::of(&self, self.alloc(layout)?))
+        Ok(Ptr::of(&self, Source::alloc(&self, layout)?))
     }
 
     /// The same, zeroed.
@@ -176,7 +186,7 @@ impl Global {
     ///
     /// As for [`Heap::alloc`].
     pub fn alloc_zeroed_ptr(self, layout: Layout) -> Result<Ptr, Cond> {
-        Ok(Ptr::of(&self, self.alloc_zeroed(layout)?))
+        Ok(Ptr::of(&self, Source::alloc_zeroed(&self, layout)?))
     }
 
     /// Proves the process heap's structure.
@@ -214,6 +224,40 @@ unsafe impl Source for Global {
         // SAFETY: the caller's promise, passed on.
         unsafe { Source::shred(&*HEAP.lock(), block, layout) }
     }
+}
+
+// SAFETY: the blocks are those of a `Source`, which promises what is asked here; nothing of it unwinds.
+unsafe impl GlobalAlloc for Global {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        or_null(Source::alloc(self, layout))
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        or_null(Source::alloc_zeroed(self, layout))
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise: a block that was handed out, which is never null.
+        let block = unsafe { NonNull::new_unchecked(block) };
+        // Nobody can be told of a refusal here; the heap then keeps the block's chunk and uses it again.
+        // SAFETY: the caller's promise, passed on.
+        let _ = unsafe { Source::free(self, block, layout) };
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise: a block that was handed out, which is never null.
+        let block = unsafe { NonNull::new_unchecked(block) };
+        match Layout::from_size_align(size, layout.align()) {
+            // SAFETY: the caller's promise, passed on; the alignment is the same.
+            Ok(new) => or_null(unsafe { Source::resize(self, block, layout, new) }),
+            Err(_) => ptr::null_mut(),
+        }
+    }
+}
+
+/// How a global allocator says that it has none.
+fn or_null(block: Result<NonNull<[u8]>, Cond>) -> *mut u8 {
+    block.map_or(ptr::null_mut(), |block| block.as_ptr().cast())
 }
 
 // SAFETY: the answers are those of the heap behind the lock.

@@ -7,7 +7,10 @@
 
 use core::cell::Cell as Var;
 use core::cmp::Ordering;
+use core::mem::offset_of;
 use core::ptr::{self, NonNull};
+
+use crate::inspect::fields::{Field, Form};
 
 /// The front of a block: its place in the tree, and where the block ends.
 #[repr(C)]
@@ -18,6 +21,16 @@ pub(crate) struct Range {
     block: Var<NonNull<u8>>,
     end: Var<usize>,
 }
+
+/// What [`inspect::front`](crate::inspect::front) tells of what begins with one.
+pub(crate) const FIELDS: [Field; 4] = [
+    Field::word("left", offset_of!(Range, left), Form::Link),
+    Field::word("right", offset_of!(Range, right), Form::Link),
+    Field::word("block", offset_of!(Range, block), Form::Link),
+    Field::word("end", offset_of!(Range, end), Form::Link),
+];
+
+const _: () = assert!(offset_of!(Range, left) == 0);
 
 impl Range {
     /// The front of a block of `len` bytes.

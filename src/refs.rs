@@ -29,7 +29,8 @@ use core::cell::Cell as Var;
 use core::mem::offset_of;
 use core::ptr::NonNull;
 
-use crate::cell::{Cell, Frame, Head, MIN_ALIGN, State, inside};
+use crate::cell::{self, Cell, Frame, Head, MIN_ALIGN, State, inside};
+use crate::inspect::fields::{Field, Form, Front, after};
 use crate::inspect::{Inspect, Record, What};
 use crate::wipe::wipe_if;
 use crate::{Cond, Found, Kind, Ptr, Store};
@@ -63,6 +64,17 @@ const _: () = {
     assert!(offset_of!(RefCell, refs) == MIN_ALIGN);
     assert!(offset_of!(RefCell, src) == MIN_ALIGN + size_of::<usize>());
 };
+
+/// What [`inspect::front`](crate::inspect::front) tells of a counted cell.
+pub(crate) const FRONT: Front = Front { size: HEADER, fields: &FIELDS };
+
+const FIELDS: [Field; cell::FIELDS.len() + 2] = after(
+    &cell::FIELDS,
+    &[
+        Field::word("refs", offset_of!(RefCell, refs), Form::Number),
+        Field::word("src", offset_of!(RefCell, src), Form::Link),
+    ],
+);
 
 impl RefCell {
     /// How many references there are.

@@ -5,10 +5,12 @@
 //! ```
 
 use core::cell::Cell as Var;
+use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
 use crate::Broken;
 use crate::cell::{MIN_ALIGN, inside};
+use crate::inspect::fields::{Field, Form, Front};
 use crate::report::rule;
 
 const LISTS: usize = 64;
@@ -24,6 +26,17 @@ struct Free {
 
 /// Bytes at the front of a free block that hold its size and links.
 pub(super) const FRONT: usize = size_of::<Free>();
+
+/// What [`inspect::front`](crate::inspect::front) tells of a free block. One of a single unit has only the size,
+/// at both ends.
+pub(crate) const FREE: Front = Front {
+    size: FRONT,
+    fields: &[
+        Field::word("size", offset_of!(Free, size), Form::Number),
+        Field::word("next", offset_of!(Free, next), Form::Link),
+        Field::word("prev", offset_of!(Free, prev), Form::Link),
+    ],
+};
 
 /// The lists.
 pub(super) struct Bins {

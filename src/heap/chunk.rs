@@ -7,13 +7,15 @@
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
+use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
 use super::{HEADER, Heap, bins};
 use crate::bits::Bits;
 use crate::cell::{MIN_ALIGN, inside, round_up};
+use crate::inspect::fields::{Field, Form, Front, after};
 use crate::poison::show;
-use crate::ranges::Range;
+use crate::ranges::{self, Range};
 use crate::seeded::seeded;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
@@ -34,6 +36,21 @@ pub(super) struct Chunk {
 }
 
 const HEAD: usize = round_up(size_of::<Chunk>());
+
+/// What [`inspect::front`](crate::inspect::front) tells of a chunk.
+pub(crate) const FRONT: Front = Front { size: size_of::<Chunk>(), fields: &FIELDS };
+
+const FIELDS: [Field; ranges::FIELDS.len() + 6] = after(
+    &ranges::FIELDS,
+    &[
+        Field::word("next", offset_of!(Chunk, next), Form::Link),
+        Field::word("prev", offset_of!(Chunk, prev), Form::Link),
+        Field::word("size", offset_of!(Chunk, size), Form::Number),
+        Field::word("first", offset_of!(Chunk, first), Form::Number),
+        Field::word("live", offset_of!(Chunk, live), Form::Number),
+        Field::new("solo", offset_of!(Chunk, solo), 1, Form::Flag),
+    ],
+);
 
 /// Bytes for blocks in a shared chunk of `size` bytes.
 pub(super) const fn usable(size: usize) -> usize {

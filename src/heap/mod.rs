@@ -31,8 +31,9 @@ use core::fmt;
 use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 
-use crate::cell::{Cell, Head, MIN_ALIGN, State, inside, round_up};
+use crate::cell::{self, Cell, Head, MIN_ALIGN, State, inside, round_up};
 use crate::growth::Growth;
+use crate::inspect::fields::{Field, Form, Front, after};
 use crate::poison::{hide, show};
 use crate::ranges::Ranges;
 use crate::seeded::seeded;
@@ -41,7 +42,9 @@ use crate::wipe::wipe_if;
 use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
 
 use bins::Bins;
+pub(crate) use bins::FREE;
 use chunk::Chunk;
+pub(crate) use chunk::FRONT as BLOCK;
 
 /// Bytes of the first chunk, unless asked otherwise.
 const FIRST: usize = 64 << 10;
@@ -91,6 +94,18 @@ pub struct Heap<S: Source> {
 }
 
 const _: () = assert!(offset_of!(Heap<Fixed<'_>>, ops) == Head::OPS);
+
+/// What [`inspect::front`](crate::inspect::front) tells of a heap.
+pub(crate) const STORE: Front = Front { size: Head::SIZE, fields: &STORE_FIELDS };
+
+const STORE_FIELDS: [Field; cell::FIELDS.len() + 3] = after(
+    &cell::FIELDS,
+    &[
+        Field::word("chunks", offset_of!(Heap<Fixed<'_>>, chunks), Form::Link),
+        Field::word("idle", offset_of!(Heap<Fixed<'_>>, idle), Form::Link),
+        Field::word("live", offset_of!(Heap<Fixed<'_>>, live), Form::Number),
+    ],
+);
 
 // SAFETY: the chunks belong to this value, and cells borrow it or are raw.
 unsafe impl<S: Source + Send> Send for Heap<S> {}

@@ -5,12 +5,14 @@
 //! passed one is refused whatever it is.
 
 use core::alloc::Layout;
+use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Lin;
 use super::chunk::Chunk;
 use crate::cell::{Layer, State};
+use crate::inspect::fields::{Field, Form, Front};
 use crate::seeded::seeded;
 use crate::{Cond, Kind, Source};
 
@@ -25,11 +27,32 @@ pub struct Mark {
 static SERIAL: AtomicUsize = AtomicUsize::new(0);
 
 /// What stands in the region for a mark.
+#[repr(C)]
 pub(super) struct Record {
     before: *const Record,
     serial: usize,
     chunk: *const Chunk,
     cursor: *mut u8,
+}
+
+/// What [`inspect::front`](crate::inspect::front) tells of a mark.
+pub(crate) const FRONT: Front = Front {
+    size: size_of::<Record>(),
+    fields: &[
+        Field::word("before", offset_of!(Record, before), Form::Link),
+        Field::word("serial", offset_of!(Record, serial), Form::Number),
+        Field::word("chunk", offset_of!(Record, chunk), Form::Link),
+        Field::word("cursor", offset_of!(Record, cursor), Form::Link),
+    ],
+};
+
+impl Mark {
+    /// The address at which the mark stands in its region, behind the header of the cell that it takes; it may
+    /// have been passed since.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.record.addr()
+    }
 }
 
 impl Record {

@@ -29,8 +29,9 @@ use core::marker::PhantomData;
 use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 
-use crate::cell::{Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State, inside, round_up};
+use crate::cell::{self, Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State, inside, round_up};
 use crate::growth::Growth;
+use crate::inspect::fields::{Field, Form, Front, after};
 use crate::poison::{hide, show};
 use crate::ranges::Ranges;
 use crate::seeded::seeded;
@@ -39,6 +40,8 @@ use crate::wipe::wipe_if;
 use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
 
 use chunk::Chunk;
+pub(crate) use chunk::FRONT as BLOCK;
+pub(crate) use marks::FRONT as MARK;
 pub use marks::Mark;
 use marks::Record;
 pub use typed::Scope;
@@ -95,6 +98,18 @@ const _: () = {
     assert!(offset_of!(Lin<Fixed<'_>>, cursor) == MIN_ALIGN);
     assert!(offset_of!(Lin<Fixed<'_>>, ops) == Head::OPS);
 };
+
+/// What [`inspect::front`](crate::inspect::front) tells of a region.
+pub(crate) const STORE: Front = Front { size: Head::SIZE, fields: &STORE_FIELDS };
+
+const STORE_FIELDS: [Field; cell::FIELDS.len() + 3] = after(
+    &cell::FIELDS,
+    &[
+        Field::word("cursor", offset_of!(Lin<Fixed<'_>>, cursor), Form::Link),
+        Field::word("limit", offset_of!(Lin<Fixed<'_>>, limit), Form::Link),
+        Field::word("chunk", offset_of!(Lin<Fixed<'_>>, chunk), Form::Link),
+    ],
+);
 
 // SAFETY: the chunks belong to this value, and cells borrow it or are raw.
 unsafe impl<S: Source + Send, H: Layer> Send for Lin<S, H> {}

@@ -7,12 +7,14 @@
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
+use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
 use super::Pool;
 use crate::cell::{Layer, MIN_ALIGN, inside, round_up};
+use crate::inspect::fields::{Field, Form, Front, after};
 use crate::poison::{hide, show};
-use crate::ranges::Range;
+use crate::ranges::{self, Range};
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
 
@@ -33,6 +35,21 @@ pub(super) struct Block {
     /// Bytes of cells that were handed out since they were last wiped.
     dirty: Var<usize>,
 }
+
+/// What [`inspect::front`](crate::inspect::front) tells of a block.
+pub(crate) const FRONT: Front = Front { size: size_of::<Block>(), fields: &FIELDS };
+
+const FIELDS: [Field; ranges::FIELDS.len() + 6] = after(
+    &ranges::FIELDS,
+    &[
+        Field::word("prev", offset_of!(Block, prev), Form::Link),
+        Field::word("size", offset_of!(Block, size), Form::Number),
+        Field::word("first", offset_of!(Block, first), Form::Number),
+        Field::new("zeroed", offset_of!(Block, zeroed), 1, Form::Flag),
+        Field::new("in_use", offset_of!(Block, in_use), 1, Form::Flag),
+        Field::word("dirty", offset_of!(Block, dirty), Form::Number),
+    ],
+);
 
 /// Bytes in front of a block's first cell, at the most.
 pub(super) const fn front(align: usize, header: usize) -> usize {

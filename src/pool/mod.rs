@@ -27,9 +27,10 @@ use core::marker::PhantomData;
 use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 
-use crate::cell::{Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State};
+use crate::cell::{self, Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State, inside};
 use crate::fixed::StaticBytes;
 use crate::growth::Growth;
+use crate::inspect::fields::{Field, Form, Front, after};
 use crate::poison::{hide, show};
 use crate::ranges::Ranges;
 use crate::seeded::seeded;
@@ -38,6 +39,7 @@ use crate::wipe::wipe_if;
 use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
 
 use block::Block;
+pub(crate) use block::FRONT as BLOCK;
 
 /// Bytes of the first block, unless asked otherwise.
 const FIRST: usize = 4096;
@@ -62,12 +64,26 @@ const _: () = {
     assert!(offset_of!(PoolCell, last) == 0);
 };
 
+/// What [`inspect::front`](crate::inspect::front) tells of a cell.
+pub(crate) const CELL: Front = Front {
+    size: size_of::<PoolCell>(),
+    fields: &[
+        Field::word("last", offset_of!(PoolCell, last), Form::Link),
+        Field::new("mark", offset_of!(PoolCell, mark), 1, Form::State),
+        #[cfg(feature = "shred")]
+        Field::new("shred", offset_of!(PoolCell, shred), 1, Form::Flag),
+        Field::new("kind", offset_of!(PoolCell, kind), 1, Form::Kind),
+    ],
+};
+
 impl PoolCell {
     fn state(&self) -> Option<State> {
         State::from_number(self.mark.get())
     }
 
-    fn is_tainted(&self) -> bool {
+    /// Whether releasing the cell shreds it.
+    #[must_use]
+    pub fn is_tainted(&self) -> bool {
         #[cfg(feature = "shred")]
         return self.shred.get() != 0;
         #[cfg(not(feature = "shred"))]
@@ -140,6 +156,18 @@ const _: () = {
     assert!(offset_of!(Pool<Fixed<'_>>, bottom) == MIN_ALIGN + 2 * size_of::<usize>());
     assert!(offset_of!(Pool<Fixed<'_>>, ops) == Head::OPS);
 };
+
+/// What [`inspect::front`](crate::inspect::front) tells of a pool.
+pub(crate) const STORE: Front = Front { size: Head::SIZE, fields: &STORE_FIELDS };
+
+const STORE_FIELDS: [Field; cell::FIELDS.len() + 3] = after(
+    &cell::FIELDS,
+    &[
+        Field::word("cellsz", offset_of!(Pool<Fixed<'_>>, cellsz), Form::Number),
+        Field::word("top", offset_of!(Pool<Fixed<'_>>, top), Form::Link),
+        Field::word("bottom", offset_of!(Pool<Fixed<'_>>, bottom), Form::Link),
+    ],
+);
 
 // SAFETY: the blocks belong to this value, and cells borrow it or are raw.
 unsafe impl<S: Source + Send, H: Layer> Send for Pool<S, H> {}
@@ -255,7 +283,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
 
     fn payload_of(&self, cell: *const PoolCell) -> Option<NonNull<u8>> {
         let cell = NonNull::new(cell.cast_mut())?;
-        Some(crate::cell::inside(cell.cast(), Self::HEADER))
+        Some(inside(cell.cast(), Self::HEADER))
     }
 
     /// A cell, its contents undefined.
@@ -349,7 +377,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             #[cfg(feature = "shred")]
             cell.shred.set(0);
         }
-        crate::cell::inside(place.cast(), Self::HEADER)
+        inside(place.cast(), Self::HEADER)
     }
 
     /// A cell's front. Bare cells have one only while they are free.
@@ -395,7 +423,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             self.bottom.set(cell);
         }
         let link = if H::HEADERS { 0 } else { size_of::<*const PoolCell>() };
-        hide(crate::cell::inside(payload, link), self.stride - Self::HEADER - link);
+        hide(inside(payload, link), self.stride - Self::HEADER - link);
     }
 
     /// The header of a cell that was handed out; only with [`Headers`].

@@ -6,7 +6,7 @@ use core::ptr::{self, NonNull};
 use super::block::Block;
 use super::{Pool, PoolCell};
 use crate::cell::{Layer, State};
-use crate::inspect::{Freeze, Inspect, Record, What};
+use crate::inspect::{Freeze, Inspect, Record, Run, What};
 use crate::report::rule;
 use crate::{Broken, Kind, Source};
 
@@ -14,6 +14,14 @@ impl<S: Source, H: Layer> Pool<S, H> {
     /// The free cells, the next to be handed out first. Meanwhile the pool cannot be used.
     pub fn free_cells(&mut self) -> impl Iterator<Item = NonNull<u8>> + '_ {
         self.free_list()
+    }
+
+    /// Where the cells are that were handed out at least once: a run for each block, newest first.
+    pub fn runs(&self) -> impl Iterator<Item = Run> + '_ {
+        self.blocks().map(|(block, end)| {
+            let at = block.first().addr();
+            Run { at, count: (end.addr() - at) / self.stride, stride: self.stride }
+        })
     }
 
     fn free_list(&self) -> impl Iterator<Item = NonNull<u8>> + '_ {

@@ -33,7 +33,8 @@ use core::marker::PhantomPinned;
 use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 
-use crate::cell::{Cell, Frame, Head, State, inside};
+use crate::cell::{self, Cell, Frame, Head, State, inside};
+use crate::inspect::fields::{Field, Form, Front, after};
 use crate::store::Ops;
 use crate::wipe::wipe_if;
 use crate::{Cond, Fixed, Heap, Kind, Ptr, Source, Stats, Store};
@@ -41,6 +42,7 @@ use crate::{Cond, Fixed, Heap, Kind, Ptr, Source, Stats, Store};
 use extra::Extra;
 pub use extra::{Destructor, Guard};
 pub use keyed::{Key, KeyTree};
+pub(crate) use node::FRONT;
 pub use node::Node;
 use node::{HEADER, N};
 use release::Refused;
@@ -90,6 +92,18 @@ pub struct Tree<S: Source> {
 }
 
 const _: () = assert!(offset_of!(Tree<Fixed<'_>>, ops) == Head::OPS);
+
+/// What [`inspect::front`](crate::inspect::front) tells of a tree.
+pub(crate) const STORE: Front = Front { size: Head::SIZE, fields: &STORE_FIELDS };
+
+const STORE_FIELDS: [Field; cell::FIELDS.len() + 3] = after(
+    &cell::FIELDS,
+    &[
+        Field::word("root", offset_of!(Tree<Fixed<'_>>, root), Form::Link),
+        Field::word("live", offset_of!(Tree<Fixed<'_>>, live), Form::Number),
+        Field::word("bytes", offset_of!(Tree<Fixed<'_>>, bytes), Form::Number),
+    ],
+);
 
 /// What a store is told of the blocks in which nodes lie.
 struct Tell<S> {

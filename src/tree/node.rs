@@ -7,7 +7,8 @@ use core::ptr::{self, NonNull};
 
 use super::extra::Extra;
 use crate::Kind;
-use crate::cell::{Cell, Frame, MIN_ALIGN, State};
+use crate::cell::{self, Cell, Frame, MIN_ALIGN, State, inside};
+use crate::inspect::fields::{Field, Form, Front, after};
 use crate::seeded::seeded;
 
 /// The front of a node (libk's `kmnode`); behind it lies the payload.
@@ -35,6 +36,21 @@ const _: () = {
     assert!(offset_of!(Node, prev) == 5 * WORD);
     assert!(offset_of!(Node, next) == 6 * WORD);
 };
+
+/// What [`inspect::front`](crate::inspect::front) tells of a node.
+pub(crate) const FRONT: Front = Front { size: HEADER, fields: &FIELDS };
+
+const FIELDS: [Field; cell::FIELDS.len() + 6] = after(
+    &cell::FIELDS,
+    &[
+        Field::word("parent", offset_of!(Node, parent), Form::Link),
+        Field::word("child", offset_of!(Node, child), Form::Link),
+        Field::word("lastchild", offset_of!(Node, lastchild), Form::Link),
+        Field::word("prev", offset_of!(Node, prev), Form::Link),
+        Field::word("next", offset_of!(Node, next), Form::Link),
+        Field::word("extra", offset_of!(Node, extra), Form::Link),
+    ],
+);
 
 impl Node {
     pub(super) const fn new(block: Layout, extra: *const Extra) -> Self {
@@ -130,7 +146,7 @@ impl N {
 
     #[inline]
     pub(super) fn payload(self) -> NonNull<u8> {
-        crate::cell::inside(self.0.cast(), HEADER)
+        inside(self.0.cast(), HEADER)
     }
 
     pub(super) fn block(self) -> Option<Block> {

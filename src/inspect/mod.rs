@@ -19,8 +19,12 @@
 //! # Ok::<(), kmem::Cond>(())
 //! ```
 
+pub(crate) mod fields;
+
 use core::cell::Cell as Var;
 use core::fmt::{self, Write};
+
+pub use fields::{Field, Form, Front, Owner, STATES, front};
 
 use crate::Kind;
 
@@ -136,6 +140,17 @@ impl Record {
             links: [0; 5],
         }
     }
+}
+
+/// Cells of a pool that lie one after the other, live or free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Where the first begins, with its header if it has one.
+    pub at: usize,
+    /// How many there are.
+    pub count: usize,
+    /// From one to the next, in bytes.
+    pub stride: usize,
 }
 
 /// Keeps a store as it is while a walk shows it to somebody's code.
