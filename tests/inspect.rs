@@ -422,3 +422,29 @@ fn counted_cells() {
     prove_json(header);
     prove_text(header);
 }
+
+/// A pool's runs are the blocks and cells that its walk tells, also of blocks that wait to be used again.
+#[test]
+fn runs_say_where_the_cells_are() {
+    let mut pool = Pool::with_headers_in(CELL, Heap::new_in(kmem::Pages::new())).first_cells(3);
+    let cells: Vec<_> = (0..40).map(|_| pool.alloc().expect("room").cast::<u8>()).collect();
+    for cell in cells.iter().step_by(3) {
+        unsafe { pool.free(*cell) }.expect("a live cell");
+    }
+    prove_runs(&pool, 40);
+    pool.reset();
+    prove_runs(&pool, 0);
+}
+
+fn prove_runs<S: Source>(pool: &Pool<S, Headers>, cells: usize) {
+    let all = records(pool);
+    let blocks = all.iter().filter(|record| record.what == What::Block);
+    let told: Vec<_> = blocks.map(|record| (record.at, record.len)).collect();
+    let runs: Vec<_> = pool.runs().collect();
+    assert_eq!(runs.iter().map(|run| (run.block, run.len)).collect::<Vec<_>>(), told);
+    assert!(runs.len() > 2);
+    let in_runs = runs.iter().flat_map(|run| (0..run.count).map(|number| run.at + number * run.stride));
+    let walked = all.iter().filter(|record| matches!(record.what, What::Used | What::Free));
+    assert_eq!(in_runs.collect::<Vec<_>>(), walked.map(|record| record.at).collect::<Vec<_>>());
+    assert_eq!(runs.iter().map(|run| run.count).sum::<usize>(), cells);
+}

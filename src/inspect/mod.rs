@@ -142,12 +142,16 @@ impl Record {
     }
 }
 
-/// Cells of a pool that lie one after the other, live or free.
+/// A block of a pool, and the cells in it that were handed out: they lie one after the other, live or free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Where the first begins, with its header if it has one.
+    /// Where the block begins.
+    pub block: usize,
+    /// How long it is.
+    pub len: usize,
+    /// Where the first cell begins, with its header if it has one.
     pub at: usize,
-    /// How many there are.
+    /// How many cells were handed out.
     pub count: usize,
     /// From one to the next, in bytes.
     pub stride: usize,

@@ -16,11 +16,14 @@ impl<S: Source, H: Layer> Pool<S, H> {
         self.free_list()
     }
 
-    /// Where the cells are that were handed out at least once: a run for each block, newest first.
+    /// Where the cells are that were handed out at least once: a run for each block, newest first. Blocks that
+    /// wait to be used again come last, with none.
     pub fn runs(&self) -> impl Iterator<Item = Run> + '_ {
-        self.blocks().map(|(block, end)| {
+        let spare = self.spare_blocks().map(|block| (block, block.first()));
+        self.blocks().chain(spare).map(|(block, end)| {
             let at = block.first().addr();
-            Run { at, count: (end.addr() - at) / self.stride, stride: self.stride }
+            let count = (end.addr() - at) / self.stride;
+            Run { block: block.base().addr(), len: block.size(), at, count, stride: self.stride }
         })
     }
 

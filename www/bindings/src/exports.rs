@@ -45,8 +45,8 @@ mod host {
             l3: u32,
             l4: u32,
         );
-        /// Cells of a pool in a row.
-        pub safe fn run(at: u32, count: u32, stride: u32);
+        /// A block of a pool, and the cells in it that were handed out, in a row.
+        pub safe fn run(block: u32, len: u32, at: u32, count: u32, stride: u32);
         /// A header: `name` is null, `size` its length. Then each of its fields.
         pub safe fn field(owner: u32, name: *const u8, len: usize, offset: u32, size: u32, form: u32);
         /// A number and what it is called.
@@ -214,7 +214,9 @@ exports! {
     look fn pool_top(world, store) world.top(handle(store)?);
     look fn pool_bottom(world, store) world.bottom(handle(store)?);
     look fn pool_runs(world, store) {
-        world.runs(handle(store)?, &mut |run| host::run(word(run.at), word(run.count), word(run.stride)))
+        world.runs(handle(store)?, &mut |run| {
+            host::run(word(run.block), word(run.len), word(run.at), word(run.count), word(run.stride));
+        })
     };
     look fn inspect(world, store) world.inspect(handle(store)?, &mut tell);
 }

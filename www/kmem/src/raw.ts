@@ -53,6 +53,23 @@ export const RECORD = {
   links: 10,
 } as const;
 
+/** Words of a pool's block, see {@link RUN}. */
+export const RUN_STRIDE = 5;
+
+/** Where what stands in a block of {@link RawKmem.runs}. */
+export const RUN = {
+  /** Where the block begins. */
+  block: 0,
+  /** How long it is. */
+  len: 1,
+  /** Where its first cell's header is. */
+  at: 2,
+  /** How many of its cells were handed out. */
+  count: 3,
+  /** Bytes from one cell to the next. */
+  stride: 4,
+} as const;
+
 /** Which link of a record is which: of a node, of a free pool cell, of a counted cell. */
 export const LINK = {
   parent: 0,
@@ -208,8 +225,8 @@ export interface RawKmem {
    */
   records(store: StoreHandle): Uint32Array;
   /**
-   * Where a pool's handed-out cells lie: for each block, newest first, the address of the first cell's header, how
-   * many cells there are, and the bytes from one to the next. The array is good until the next call.
+   * A pool's blocks, {@link RUN_STRIDE} words each (see {@link RUN}), newest first; those that wait to be used again
+   * come last, with no cell handed out. The array is good until the next call.
    */
   runs(store: StoreHandle): Uint32Array;
   /** The headers that have to do with a kind, a number of {@link KIND}. */
@@ -296,8 +313,10 @@ class Host {
         words[i++] = l4;
         this.records.length = i;
       },
-      run: (at: number, count: number, stride: number) => {
-        const words = this.runs.room(3);
+      run: (block: number, len: number, at: number, count: number, stride: number) => {
+        const words = this.runs.room(RUN_STRIDE);
+        words[this.runs.length++] = block;
+        words[this.runs.length++] = len;
         words[this.runs.length++] = at;
         words[this.runs.length++] = count;
         words[this.runs.length++] = stride;
@@ -381,8 +400,12 @@ let compiled: Promise<WebAssembly.Module> | undefined;
 
 /** The module that the package brings, compiled once. */
 export function compile(): Promise<WebAssembly.Module> {
-  compiled ??= WebAssembly.compile(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)));
+  compiled ??= inflate(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))).then(WebAssembly.compile);
   return compiled;
+}
+
+function inflate(deflated: BlobPart): Promise<ArrayBuffer> {
+  return new Response(new Blob([deflated]).stream().pipeThrough(new DecompressionStream('deflate-raw'))).arrayBuffer();
 }
 
 /**
