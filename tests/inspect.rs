@@ -426,7 +426,8 @@ fn counted_cells() {
 /// A pool's runs are the blocks and cells that its walk tells, also of blocks that wait to be used again.
 #[test]
 fn runs_say_where_the_cells_are() {
-    let mut pool = Pool::with_headers_in(CELL, Heap::new_in(kmem::Pages::new())).first_cells(3);
+    let mut memory = bytes(1 << 16);
+    let mut pool = Pool::with_headers_in(CELL, Heap::fixed(&mut memory)).first_cells(3);
     let cells: Vec<_> = (0..40).map(|_| pool.alloc().expect("room").cast::<u8>()).collect();
     for cell in cells.iter().step_by(3) {
         unsafe { pool.free(*cell) }.expect("a live cell");
