@@ -66,15 +66,15 @@ impl<T: Copy> Slots<T> {
         Self { slots: Vec::new(), empty: NONE, tag }
     }
 
-    /// Makes sure that the next `count` calls of [`insert`](Self::insert) find a slot.
-    pub(crate) fn reserve(&mut self, count: usize) -> Result<(), Cond> {
-        if count == 1 && self.empty != NONE {
+    /// Makes sure that the next [`insert`](Self::insert) finds a slot.
+    pub(crate) fn reserve(&mut self) -> Result<(), Cond> {
+        if self.empty != NONE {
             return Ok(());
         }
-        if self.slots.len() + count > 1 << SLOT_BITS {
+        if self.slots.len() >= 1 << SLOT_BITS {
             return Err(Cond::TooMany);
         }
-        self.slots.try_reserve(count).map_err(|_| Cond::NoRoom)
+        self.slots.try_reserve(1).map_err(|_| Cond::NoRoom)
     }
 
     /// Fills a slot; [`reserve`](Self::reserve) has made sure that there is one.
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_handle_is_good_until_its_slot_is_emptied() {
         let mut slots = Slots::new(2);
-        slots.reserve(1).expect("room");
+        slots.reserve().expect("room");
         let number = slots.insert('a');
         let first = slots.handle(number).expect("full");
         assert_eq!(slots.find(first), Ok((number, 'a')));

@@ -39,7 +39,7 @@ impl World {
             Any::Pool(pool) => layout = super::layout(pool.cell_size(), wish.align)?,
             Any::Heap(_) | Any::Lin(_) => {}
         }
-        self.reserve(1)?;
+        self.reserve()?;
         let payload = if wish.zeroed { any.alloc_zeroed(layout) } else { Source::alloc(any, layout) }?;
         self.enter(number, payload.cast(), any.kind())
     }
@@ -56,7 +56,7 @@ impl World {
             // So that the root has its handle, whoever makes it.
             self.root(store)?;
         }
-        self.reserve(1)?;
+        self.reserve()?;
         let payload = if wish.zeroed { refs::alloc_zeroed(any, layout) } else { refs::alloc(any, layout) }?;
         self.enter(number, payload.cast(), Kind::Ref)
     }
@@ -170,7 +170,7 @@ impl World {
         let (_, it, any) = self.cell(cell)?;
         let (from, size) = self.bytes(cell)?;
         let tainted = self.tainted(cell)?;
-        self.reserve(1)?;
+        self.reserve()?;
         let to = if it.kind == Kind::Ref {
             // SAFETY: a counted cell of the table is live.
             let front = unsafe { refs::header(from) };
@@ -199,7 +199,7 @@ impl World {
         if it.kind == Kind::Ref {
             return Err(Cond::Mismatch);
         }
-        self.reserve(1)?;
+        self.reserve()?;
         let moved: NonNull<u8> = match any {
             // SAFETY: nothing but the handle names the cell, and that is told where it is.
             Any::Heap(heap) => unsafe { heap.resize(it.payload, size) }?,

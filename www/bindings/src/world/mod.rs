@@ -113,12 +113,11 @@ impl World {
         Ok((number, cell, self.any(cell.store)?))
     }
 
-    /// Makes sure that this many cells can be entered.
-    fn reserve(&mut self, count: usize) -> Result<(), Cond> {
-        self.cells.reserve(count)?;
-        let cells = &self.cells;
-        let rehash = |number: &u32| cells.get(*number).map_or(0, |cell| hash(cell.payload.addr().get()));
-        self.places.try_reserve(count, rehash).map_err(|_| Cond::NoRoom)
+    /// Makes sure that one more cell can be entered.
+    fn reserve(&mut self) -> Result<(), Cond> {
+        self.cells.reserve()?;
+        let hash = rehash(&self.cells);
+        self.places.try_reserve(1, hash).map_err(|_| Cond::NoRoom)
     }
 
     /// Gives a new cell its handle; there is room, by [`reserve`](Self::reserve).
@@ -129,9 +128,7 @@ impl World {
     }
 
     fn remember(&mut self, number: u32, payload: NonNull<u8>) {
-        let cells = &self.cells;
-        let rehash = |number: &u32| cells.get(*number).map_or(0, |cell| hash(cell.payload.addr().get()));
-        self.places.insert_unique(hash(payload.addr().get()), number, rehash);
+        self.places.insert_unique(hash(payload.addr().get()), number, rehash(&self.cells));
     }
 
     /// Takes a cell's address off the map.
@@ -230,8 +227,38 @@ fn layout(size: usize, align: usize) -> Result<Layout, Cond> {
     Layout::from_size_align(size, align.max(1)).map_err(|_| Cond::BadSize)
 }
 
+/// How the map of places is hashed again when it grows.
+fn rehash(cells: &Slots<Cell>) -> impl Fn(&u32) -> u64 + '_ {
+    |number| cells.get(*number).map_or(0, |cell| hash(cell.payload.addr().get()))
+}
+
 /// Spreads addresses, which have their low bits in common (Knuth's multiplicative hashing).
 fn hash(address: usize) -> u64 {
     let mixed = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ (mixed >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_hold_no_more_than_what_lives() {
+        let mut world = World::new();
+        let heap = world.heap_new(None, 0).expect("room");
+        let tree = world.tree_new(Some(heap), 0).expect("room");
+        for round in 0..1000 {
+            let cell = world.alloc(heap, Request { size: 10, ..Request::default() }).expect("room");
+            let counted = world.ref_alloc(heap, Request::default()).expect("room");
+            let node = world.alloc(tree, Request::default()).expect("room");
+            world.tree_alloc(node, Request::default()).expect("room");
+            world.resize(cell, 1000 + round).expect("room");
+            assert_eq!(world.places.len(), 5, "with the root");
+            for gone in [cell, counted, node] {
+                world.free(gone).expect("live");
+            }
+            assert_eq!(world.places.len(), 1, "the root");
+        }
+        assert!(world.cells.from(5).is_none(), "slots are used again");
+    }
 }

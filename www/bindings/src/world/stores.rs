@@ -104,7 +104,7 @@ impl World {
             }
             (Some(_), _) => Err(Cond::Mismatch),
             (None, _) => {
-                self.stores.reserve(1)?;
+                self.stores.reserve()?;
                 let block = Source::alloc(&Global, bytes_layout(bytes)?)?;
                 // SAFETY: just allocated, this long, and given back by `take_down` alone, when the store has gone.
                 let room = unsafe { slice::from_raw_parts_mut(block.cast::<MaybeUninit<u8>>().as_ptr(), bytes) };
@@ -116,7 +116,7 @@ impl World {
 
     /// Puts a store in its place and gives it a handle.
     fn stand(&mut self, under: Under, owns: bool, any: Any) -> Result<Handle, Cond> {
-        let place = self.stores.reserve(1).and_then(|()| Source::alloc(&Global, Layout::new::<Any>()));
+        let place = self.stores.reserve().and_then(|()| Source::alloc(&Global, Layout::new::<Any>()));
         let place = match place {
             Ok(place) => place.cast::<Any>(),
             Err(cond) => {
@@ -222,7 +222,7 @@ impl World {
     pub fn mark(&mut self, store: Handle) -> Result<Handle, Cond> {
         let (number, any) = self.store(store)?;
         let Any::Lin(lin) = any else { return Err(Cond::Mismatch) };
-        self.marks.reserve(1)?;
+        self.marks.reserve()?;
         let mark = lin.mark()?;
         let slot = self.marks.insert(Marked { mark, store: number, order: self.marked });
         self.marked += 1;

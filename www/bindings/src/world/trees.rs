@@ -20,7 +20,7 @@ impl World {
     pub fn root(&mut self, store: Handle) -> Result<Handle, Cond> {
         let (number, any) = self.store(store)?;
         let Any::Tree(tree) = any else { return Err(Cond::Mismatch) };
-        self.reserve(1)?;
+        self.reserve()?;
         let root = tree.root()?;
         match self.at(number, root.addr().get()) {
             Some(known) => self.cells.handle(known).ok_or(Cond::FailAssert),
@@ -36,7 +36,7 @@ impl World {
     pub fn tree_alloc(&mut self, parent: Handle, wish: Request) -> Result<Handle, Cond> {
         let (_, above, tree) = self.node(parent)?;
         let layout = layout(wish.size, wish.align)?;
-        self.reserve(1)?;
+        self.reserve()?;
         let payload = if wish.zeroed {
             // SAFETY: a node of the table is live.
             unsafe { tree.alloc_zeroed(above.payload, layout) }

@@ -1,0 +1,143 @@
+//! The process heap as the program's global allocator: of this one.
+#![cfg(feature = "platform")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "each block is used and freed by the lines that took it"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, alloc_zeroed, dealloc};
+use std::collections::{BTreeMap, HashMap};
+
+use kmem::Global;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[global_allocator]
+static ALLOCATOR: Global = Global;
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).expect("a possible layout")
+}
+
+#[test]
+fn what_a_program_allocates_is_in_the_process_heap() {
+    let before = Global.stats().bytes;
+    let large = vec![7_u8; 3 << 20];
+    let during = Global.stats().bytes;
+    // Other tests allocate at the same time, but not as much.
+    assert!(during > before + (2 << 20), "{during} bytes after {before}");
+    assert!(large.iter().all(|byte| *byte == 7));
+    drop(large);
+    assert!(Global.stats().bytes < during - (2 << 20));
+    assert_eq!(Global.check(), Ok(()));
+}
+
+#[test]
+fn collections_keep_what_is_put_in_them() {
+    let mut map = BTreeMap::new();
+    let mut table = HashMap::new();
+    for number in 0..5000_usize {
+        let text = "x".repeat(number % 97);
+        map.insert(number, text.clone());
+        table.insert(text, number);
+        if number % 3 == 0 {
+            map.remove(&(number / 2));
+        }
+    }
+    assert!(map.iter().all(|(number, text)| text.len() == number % 97));
+    assert!(table.iter().all(|(text, number)| text.len() == number % 97));
+    assert_eq!(Global.check(), Ok(()));
+}
+
+#[test]
+fn every_size_and_alignment_is_met() {
+    for align in (0..=16).map(|power| 1 << power) {
+        for size in [1, 7, 8, 63, 64, 1000, 70_000, 200_000] {
+            let layout = layout(size, align);
+            let block = unsafe { GlobalAlloc::alloc(&Global, layout) };
+            assert!(!block.is_null() && block.addr().is_multiple_of(align), "{layout:?}");
+            unsafe { block.write_bytes(0xa5, size) };
+            unsafe { GlobalAlloc::dealloc(&Global, block, layout) };
+        }
+    }
+    assert_eq!(Global.check(), Ok(()));
+}
+
+#[test]
+fn zeroed_means_zero_where_other_bytes_were_before() {
+    for size in [5, 100, 5000, 300_000] {
+        let dirty = vec![0xff_u8; size];
+        drop(dirty);
+        let layout = layout(size, 8);
+        let block = unsafe { alloc_zeroed(layout) };
+        let bytes = unsafe { core::slice::from_raw_parts(block, size) };
+        assert!(bytes.iter().all(|byte| *byte == 0), "{size}");
+        unsafe { dealloc(block, layout) };
+    }
+}
+
+#[test]
+fn a_block_that_grows_and_shrinks_keeps_its_bytes_and_alignment() {
+    for align in [1, 16, 64, 4096] {
+        let mut size = 10;
+        let mut block = unsafe { GlobalAlloc::alloc(&Global, layout(size, align)) };
+        for (number, next) in [200, 31, 9000, 8999, 400_000, 500_000, 10, 1].into_iter().enumerate() {
+            let mark = u8::try_from(number + 1).expect("few");
+            unsafe { block.write_bytes(mark, size) };
+            block = unsafe { GlobalAlloc::realloc(&Global, block, layout(size, align), next) };
+            assert!(!block.is_null() && block.addr().is_multiple_of(align));
+            let kept = unsafe { core::slice::from_raw_parts(block, size.min(next)) };
+            assert!(kept.iter().all(|byte| *byte == mark), "from {size} to {next} at {align}");
+            size = next;
+        }
+        unsafe { GlobalAlloc::dealloc(&Global, block, layout(size, align)) };
+    }
+    assert_eq!(Global.check(), Ok(()));
+}
+
+#[test]
+fn what_cannot_be_had_is_null_and_the_block_stays() {
+    let most = isize::MAX as usize;
+    assert!(unsafe { GlobalAlloc::alloc(&Global, layout(most, 1)) }.is_null());
+    assert!(unsafe { GlobalAlloc::alloc_zeroed(&Global, layout(most, 1)) }.is_null());
+    let small = layout(40, 8);
+    let block = unsafe { GlobalAlloc::alloc(&Global, small) };
+    unsafe { block.write_bytes(0x3c, 40) };
+    for size in [most - 7, most, usize::MAX] {
+        // With the last two no layout can be made at all, which a caller must not ask for; it is refused.
+        assert!(unsafe { GlobalAlloc::realloc(&Global, block, small, size) }.is_null());
+    }
+    let bytes = unsafe { core::slice::from_raw_parts(block, 40) };
+    assert!(bytes.iter().all(|byte| *byte == 0x3c));
+    unsafe { GlobalAlloc::dealloc(&Global, block, small) };
+    let mut text = String::from("still here");
+    assert!(text.try_reserve(most).is_err());
+    assert_eq!(text, "still here");
+}
+
+#[test]
+#[cfg(not(target_arch = "wasm32"))]
+fn threads_allocate_and_free_what_others_allocated() {
+    let (send, receive) = std::sync::mpsc::channel::<Vec<u64>>();
+    let makers: Vec<_> = (0..4_u64)
+        .map(|maker| {
+            let send = send.clone();
+            std::thread::spawn(move || {
+                for number in 0..2000 {
+                    let len = usize::try_from(number % 300).expect("few") + 1;
+                    send.send(vec![maker * 10_000 + number; len]).expect("somebody listens");
+                }
+            })
+        })
+        .collect();
+    drop(send);
+    let mut count = 0;
+    for numbers in receive {
+        assert!(numbers.iter().all(|number| *number == numbers[0]));
+        count += 1;
+    }
+    makers.into_iter().for_each(|maker| maker.join().expect("it ends"));
+    assert_eq!(count, 8000);
+    assert_eq!(Global.check(), Ok(()));
+}
