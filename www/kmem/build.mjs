@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { brotliCompressSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync } from 'node:zlib';
 import binaryen from 'binaryen';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -39,9 +39,9 @@ const { initial } = module.getMemoryInfo();
 module.dispose();
 const source = `// Made by build.mjs.
 
-/** The module. */
+/** The module, deflated. */
 export const base64: string =
-  '${bytes.toString('base64')}';
+  '${deflateRawSync(bytes, { level: 9 }).toString('base64')}';
 /** Pages that its memory begins with. */
 export const pages: number = ${initial};
 `;
