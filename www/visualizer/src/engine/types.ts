@@ -1,18 +1,10 @@
 /** What a script is made of, and what becomes of its steps. */
 
-/** Why something was refused: the conditions of kmem. */
-export type Cond =
-  | 'bad_lock'
-  | 'bad_size'
-  | 'too_many'
-  | 'no_room'
-  | 'bad_address'
-  | 'mismatch'
-  | 'in_use'
-  | 'fail_assert';
+import type { Cond } from 'kmem/raw';
+import type { StoreAt } from '../model/look.ts';
+import type { StoreKind } from '../model/types.ts';
 
-/** The kinds that are stores. */
-export type StoreKind = 'heap' | 'lin' | 'pool' | 'tree';
+export type { Cond, StoreKind };
 
 /** What is wrong in a script, and where: both count from 1. */
 export interface ScriptError {
@@ -188,20 +180,16 @@ export interface Outcome {
 }
 
 /** A store as it stands at the present step. */
-export interface StoreState {
-  /** Its name; a second store of the same name is `p#2`. */
+export interface StoreState extends StoreAt {
+  /** Its name; a second store of the same name is `p#2`, and the heap that a tree has of its own `t's heap`. */
   readonly name: string;
-  readonly kind: StoreKind;
-  readonly handle: number;
-  /** Where its head lies. */
-  readonly address: number;
-  /** The name of its source; null for the module's pages. */
+  /** The name of its source; null for the module's pages, and for bytes of its own. */
   readonly source: string | null;
   /** Bytes of its own that it is fixed in, or 0. */
   readonly fixed: number;
   /** The store itself is tainted. */
   readonly tainted: boolean;
-  /** What the store says of itself. A pool walks its free list for it. */
+  /** What the store says of itself. A pool walks its free list for each figure: for every frame, count the model instead. */
   stats(): StoreStats;
 }
 

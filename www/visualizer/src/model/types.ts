@@ -6,17 +6,21 @@
  * model finds what contains an address, so a node and the heap cell that it lies in light up together.
  */
 
+import { KIND, WHAT } from 'kmem/raw';
+
+export { KIND, WHAT };
+
+/** The kinds that are stores. */
+export type StoreKind = 'heap' | 'lin' | 'pool' | 'tree';
+
 /** What a cell of a pool is. */
 export const POOL_STATE = { fresh: 0, used: 1, free: 2, shredded: 3, tainted: 4 } as const;
 
-/** What a piece is: the numbers of `kmem::inspect::What`. */
-export const WHAT = { block: 0, header: 1, used: 2, free: 3, shredded: 4, fresh: 5, hole: 6, mark: 7 } as const;
-
 /** The names of `WHAT`, by number. */
-export const WHAT_NAMES = ['block', 'header', 'used', 'free', 'shredded', 'fresh', 'hole', 'mark'] as const;
+export const WHAT_NAMES = Object.keys(WHAT) as (keyof typeof WHAT)[];
 
 /** The kinds by number, as headers say them. */
-export const KIND_NAMES = ['none', 'lin', 'heap', 'pool', 'ref', 'tree', 'fail'] as const;
+export const KIND_NAMES = Object.keys(KIND) as (keyof typeof KIND)[];
 
 /** What there is of each sort, counted from the pieces themselves. */
 export interface Counters {
@@ -90,7 +94,7 @@ export interface TreeModel {
   tainted: Uint8Array;
   /** The kind that the header says: 5, `tree`. */
   kindOf: Uint8Array;
-  /** Whether the node has a record of its own: a guard. */
+  /** Whether the node has a record of its own: it is guarded, or was. */
   guarded: Uint8Array;
   /** Bytes of a node's header. */
   header: number;
@@ -174,9 +178,8 @@ export interface RefModel {
   at: Uint32Array;
   size: Uint32Array;
   refs: Uint32Array;
-  /** The address of the head of the store that it came from, as its header says. */
+  /** The address of the head of the store that it came from, as its header says, and that store's handle. */
   src: Uint32Array;
-  /** That store's handle; 0 if it is none of the stores. */
   store: Float64Array;
   tainted: Uint8Array;
   /** Places in live payloads in which the address of a counted cell stands. */
