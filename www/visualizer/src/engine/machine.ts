@@ -34,6 +34,9 @@ const TRAP = -101;
 /** Going forward by a copy is worth it where that saves so many steps. */
 const WORTH_A_COPY = 2000;
 
+/** The conditions in words. */
+const MEANINGS = new Map(CONDS.map((cond) => [cond, cond ? new KmemError(cond).message : '']));
+
 export class Machine implements Look {
   /** The module as it is at the present step: another one after going back. */
   raw: RawKmem;
@@ -186,7 +189,7 @@ export class Machine implements Look {
       return { what: 'ok', expected: step.expect === null, message, value };
     }
     const cond = CONDS[-result] ?? 'fail_assert';
-    return { what: cond, expected: cond === step.expect, message: new KmemError(cond).message, value };
+    return { what: cond, expected: cond === step.expect, message: MEANINGS.get(cond) ?? cond, value };
   }
 
   /** The name that holds a cell, as it is written in a script; '' if none does. */

@@ -8,12 +8,16 @@ export type KindName = keyof typeof KIND;
 /** All headers, and what the numbers in them are called. */
 export class Layouts {
   private readonly fronts = new Map<string, Front>();
+  private readonly offsets = new Map<string, number>();
   /** The states of cells by their numbers. */
   readonly states: ReadonlyMap<number, string>;
 
   constructor(raw: RawKmem) {
     for (const [kind, number] of Object.entries(KIND)) {
-      for (const front of raw.fronts(number)) this.fronts.set(`${kind} ${front.owner}`, front);
+      for (const front of raw.fronts(number)) {
+        this.fronts.set(`${kind} ${front.owner}`, front);
+        for (const { name, offset } of front.fields) this.offsets.set(`${kind} ${front.owner} ${name}`, offset);
+      }
     }
     this.states = raw.names('state');
   }
@@ -25,9 +29,9 @@ export class Layouts {
 
   /** Where a field stands in a header. */
   offset(kind: KindName, owner: Owner, name: string): number {
-    const field = this.front(kind, owner)?.fields.find((candidate) => candidate.name === name);
-    if (!field) throw new Error(`The module has no field “${name}” in the header of a ${kind}'s ${owner}.`);
-    return field.offset;
+    const offset = this.offsets.get(`${kind} ${owner} ${name}`);
+    if (offset === undefined) throw new Error(`The module has no field “${name}” in the header of a ${kind}'s ${owner}.`);
+    return offset;
   }
 
   /** How long the header of a kind's cell is. */
