@@ -1,7 +1,7 @@
 // Makes the package's dist from the module that cargo built: `node build.mjs <kmem_js.wasm>`.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +48,9 @@ export const pages: number = ${initial};
 writeFileSync(join(here, 'src', 'wasm.ts'), source);
 
 run(join(dirname(resolve('typescript/package.json')), 'bin', 'tsc'), '--project', here);
+
+for (const licence of ['LICENSE-APACHE', 'LICENSE-MIT'])
+  copyFileSync(join(here, '../..', licence), join(here, licence));
 
 const size = (packed) => `${(packed.length / 1024).toFixed(1)} KiB`;
 console.log(`kmem.wasm: ${size(bytes)}, ${size(brotliCompressSync(bytes))} after brotli`);
