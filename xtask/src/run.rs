@@ -36,10 +36,14 @@ pub fn target() -> PathBuf {
 /// A command in the checkout.
 ///
 /// It inherits nothing of what cargo tells a program that it runs: those variables name xtask's own
-/// package and libraries, which other toolchains would take for theirs.
+/// package and libraries, which other toolchains would take for theirs. Nor does it compile by increments: each
+/// of the many cells is compiled once, and what the next time would save costs half as much again.
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
+    if std::env::var_os("CARGO_INCREMENTAL").is_none() {
+        command.env("CARGO_INCREMENTAL", "0");
+    }
     for (name, _) in std::env::vars_os() {
         let told = name.to_str().is_some_and(|name| {
             name.starts_with("CARGO_PKG_")
@@ -61,7 +65,7 @@ pub fn cargo(args: &str) -> Command {
 
 /// The command as one would type it.
 pub fn shown(command: &Command) -> String {
-    let vars = command.get_envs().filter_map(|(name, value)| {
+    let vars = command.get_envs().filter(|(name, _)| *name != "CARGO_INCREMENTAL").filter_map(|(name, value)| {
         let value = value?.to_string_lossy();
         Some(format!("{}={}", name.to_string_lossy(), quoted(&relative(&value))))
     });

@@ -30,14 +30,7 @@ pub fn coverage(_: &Machine, tally: &mut Tally) -> Result<()> {
     if profiles.exists() {
         fs::remove_dir_all(&profiles)?;
     }
-    let mut programs = Vec::new();
-    for tests in
-        [format!("-p kmem {SUITES} --features allocator-api2,allocator-api2-04"), "-p kmem-platform --lib".to_owned()]
-    {
-        let mut build = run::cargo(&format!("test {tests} --no-run --message-format=json-render-diagnostics"));
-        let built = run::read(build.env("CARGO_TARGET_DIR", &dir).env("RUSTFLAGS", "-Cinstrument-coverage"))?;
-        programs.extend(built.lines().filter_map(executable));
-    }
+    let programs = programs()?;
     for program in &programs {
         let mut test = run::command(program);
         // All threads write to the same counters, and would wait for each other.
@@ -65,6 +58,21 @@ pub fn coverage(_: &Machine, tally: &mut Tally) -> Result<()> {
     println!("{covered:>6.1} %  of {all_lines} lines in src and platform");
     tally.check(ensure(covered >= LEAST, || format!("less than {LEAST} % of the lines are run")));
     Ok(())
+}
+
+/// Builds the tests so that they count the lines they run, and with the bugs of the step `seeded` in them, asleep:
+/// two builds of the largest suites would take twice as long.
+pub fn programs() -> Result<Vec<PathBuf>> {
+    let mut programs = Vec::new();
+    for tests in
+        [format!("-p kmem {SUITES} --features allocator-api2,allocator-api2-04"), "-p kmem-platform --lib".to_owned()]
+    {
+        let mut build = run::cargo(&format!("test {tests} --no-run --message-format=json-render-diagnostics"));
+        build.env("CARGO_TARGET_DIR", run::target().join("coverage"));
+        let built = run::read(build.env("RUSTFLAGS", "-Cinstrument-coverage --cfg kmem_seeded"))?;
+        programs.extend(built.lines().filter_map(executable));
+    }
+    Ok(programs)
 }
 
 /// The program that one of cargo's messages names.

@@ -31,9 +31,9 @@ pub fn loom(_: &Machine, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Its tests.
+/// Its tests, with the bugs of the step `seeded` in them, asleep.
 pub fn loom_tests() -> Command {
     let mut test = run::cargo("test --manifest-path xtask/loom/Cargo.toml");
-    test.env("CARGO_TARGET_DIR", run::target().join("loom"));
+    test.env("CARGO_TARGET_DIR", run::target().join("loom")).env("RUSTFLAGS", "--cfg kmem_seeded");
     test
 }

@@ -3,7 +3,6 @@
 //! `src/seeded.rs` says how they get in. One build has them all; `KMEM_BUG` names the one that is there.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -41,10 +40,10 @@ const BUGS: [Bug; 14] = [
 
 /// Runs each bug's test without it, where it is to pass, and with it, where it is to fail.
 pub fn seeded(_: &Machine, tally: &mut Tally) -> Result<()> {
-    let tests = run::cargo("test -p kmem --test conformance --test shred");
-    let programs =
-        [build(tests, &run::target().join("seeded"))?, build(sanitize::loom_tests(), &run::target().join("loom"))?];
-    let programs = programs.concat();
+    let mut programs = coverage::programs()?;
+    let mut loom = sanitize::loom_tests();
+    loom.args(["--no-run", "--message-format=json-render-diagnostics"]);
+    programs.extend(run::read(&mut loom)?.lines().filter_map(coverage::executable));
     for Bug { name, program, test } in BUGS {
         let file = |path: &&PathBuf| file_name(path).starts_with(&format!("{program}-"));
         let program = programs.iter().find(file).with_context(|| format!("no program {program}"))?;
@@ -52,7 +51,8 @@ pub fn seeded(_: &Machine, tally: &mut Tally) -> Result<()> {
             // A bug may also make the test run for ever, or take all memory.
             let mut run = run::command("timeout");
             run.args(["60", "prlimit", "--as=8589934592"]).arg(program);
-            let output = run::output(run.args(["--exact", test]).env("KMEM_BUG", bug))?;
+            run.args(["--exact", test]).env("KMEM_BUG", bug).env("LLVM_PROFILE_FILE", "/dev/null");
+            let output = run::output(&mut run)?;
             let text = String::from_utf8_lossy(&output.stdout);
             Ok(
                 match (
@@ -71,13 +71,6 @@ pub fn seeded(_: &Machine, tally: &mut Tally) -> Result<()> {
         tally.check(ensure((without, with) == ("passes", "fails"), || format!("{name} is not caught")));
     }
     Ok(())
-}
-
-/// Builds test programs with all bugs in them, and says where they are.
-fn build(mut tests: Command, target: &Path) -> Result<Vec<PathBuf>> {
-    tests.args(["--no-run", "--message-format=json-render-diagnostics"]);
-    let built = run::read(tests.env("CARGO_TARGET_DIR", target).env("RUSTFLAGS", "--cfg kmem_seeded"))?;
-    Ok(built.lines().filter_map(coverage::executable).collect())
 }
 
 fn file_name(path: &Path) -> String {
