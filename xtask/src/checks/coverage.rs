@@ -31,12 +31,13 @@ pub fn coverage(_: &Machine, tally: &mut Tally) -> Result<()> {
         fs::remove_dir_all(&profiles)?;
     }
     let programs = programs()?;
-    for program in &programs {
+    // All threads of a program write to the same counters, and would wait for each other.
+    let tests = programs.iter().map(|program| {
         let mut test = run::command(program);
-        // All threads write to the same counters, and would wait for each other.
         test.arg("--test-threads=1").env("LLVM_PROFILE_FILE", profiles.join("%p.profraw"));
-        tally.tests(test.current_dir(run::root()));
-    }
+        test
+    });
+    tally.tests_at_once(tests.collect());
     let merged = dir.join("merged.profdata");
     let raw = fs::read_dir(&profiles)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     run::quiet(run::command(llvm.tool("llvm-profdata")).args(["merge", "--sparse", "-o"]).arg(&merged).args(raw))?;

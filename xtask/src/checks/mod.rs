@@ -13,6 +13,7 @@ pub mod wasm;
 pub mod wipe;
 
 use std::process::Command;
+use std::sync::Mutex;
 
 use anyhow::{Result, bail};
 
@@ -48,11 +49,45 @@ impl Tally {
     /// run without a test, count as one failed.
     pub fn tests(&mut self, command: &mut Command) {
         let mut sum = Tally::default();
-        let result = run::watch(command, |line| {
-            if let Some(result) = summary(line) {
-                sum.add(result);
+        let result = run::watch(command, |line| sum.read(line));
+        self.judge(command, sum, result);
+    }
+
+    /// The same for several commands that keep one processor busy each: as many at once as there are, and what
+    /// each prints is shown when it ends.
+    pub fn tests_at_once(&mut self, commands: Vec<Command>) {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let total = Mutex::new((self, commands.into_iter()));
+        let work = || {
+            loop {
+                let next = total.lock().expect("no worker panics").1.next();
+                let Some(mut command) = next else { return };
+                run::say(&format!("$ {}", run::shown(&command)));
+                let output = run::output(&mut command);
+                let mut sum = Tally::default();
+                let result = output.map(|output| {
+                    for stream in [&output.stdout, &output.stderr] {
+                        let text = String::from_utf8_lossy(stream);
+                        text.lines().for_each(|line| sum.read(line));
+                        print!("{text}");
+                    }
+                    output.status.success()
+                });
+                total.lock().expect("no worker panics").0.judge(&command, sum, result);
             }
-        });
+        };
+        std::thread::scope(|scope| (0..processors).for_each(|_| drop(scope.spawn(work))));
+    }
+
+    /// Adds the results that a line of output tells, if it tells any.
+    fn read(&mut self, line: &str) {
+        if let Some(result) = summary(line) {
+            self.add(result);
+        }
+    }
+
+    /// Counts what a command's tests came to, and whether it ended as they say.
+    fn judge(&mut self, command: &Command, sum: Self, result: Result<bool>) {
         let unexplained = match result {
             Err(error) => Some(error),
             Ok(false) if sum.failed == 0 => Some(anyhow::anyhow!("{} failed", run::shown(command))),
@@ -120,5 +155,18 @@ mod tests {
         tally.tests(run::command("sh").args(["-c", print]));
         tally.tests(run::command("sh").args(["-c", "exit 101"]));
         assert_eq!(tally, Tally { passed: 3, failed: 3 });
+    }
+
+    #[test]
+    fn commands_at_once_are_counted_like_one_by_one() {
+        let mut tally = Tally::default();
+        let sh = |script: &str| {
+            let mut sh = run::command("sh");
+            sh.args(["-c", script]);
+            sh
+        };
+        let good = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'";
+        tally.tests_at_once(vec![sh(good), sh("exit 1"), sh(good), sh("true")]);
+        assert_eq!(tally, Tally { passed: 4, failed: 2 });
     }
 }
