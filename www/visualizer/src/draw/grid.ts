@@ -11,7 +11,7 @@
  * the slots of a block lie one after the other, so that painting a block is one loop.
  */
 
-import type { Box, Viewport } from './viewport.ts';
+import { type Box, LARGE, type Viewport } from './viewport.ts';
 
 const COLUMNS = [8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048];
 
@@ -31,8 +31,11 @@ export class Grid {
     private readonly leastCols = 8,
   ) {}
 
-  /** Lays blocks out. */
-  plan(blocks: number, slotsOf: (block: number) => number, port: Viewport): Box {
+  /**
+   * Lays blocks out, so that the first `shown` slots fill the canvas well. That is rounded up to a power of two: rows
+   * stay as they are while a store fills, but for a few times.
+   */
+  plan(blocks: number, slotsOf: (block: number) => number, port: Viewport, shown: number): Box {
     if (this.titleRow.length < blocks) {
       this.titleRow = new Int32Array(blocks * 2);
       this.first = new Float64Array(blocks * 2 + 1);
@@ -45,18 +48,21 @@ export class Grid {
     this.first[blocks] = slots;
     this.blocks = blocks;
     this.slots = slots;
-    // As many columns as give the picture the canvas's own proportions.
-    const ideal = Math.sqrt((Math.max(slots, 1) * (port.width / port.height) * this.cellH) / this.cellW);
-    const wide = Math.max(this.leastCols, Math.floor((port.width / port.dpr - 76) / this.cellW));
-    this.cols =
-      COLUMNS.findLast((c) => c <= Math.max(this.leastCols, Math.min(ideal * 1.3, Math.max(wide, ideal)))) ?? 8;
+    // Columns as they fit at life size, or larger where few slots are shown; where that is not all, as many as give the
+    // canvas's own proportions.
+    const goal = 2 ** Math.ceil(Math.log2(Math.max(1, Math.min(shown, slots))));
+    const ideal = Math.sqrt((goal * (port.width / port.height) * this.cellH) / this.cellW);
+    const size = goal <= 8 * this.leastCols ? LARGE : 1;
+    const wide = Math.floor((port.width / port.dpr - 76) / (this.cellW * size));
+    this.cols = COLUMNS.findLast((c) => c <= Math.max(this.leastCols, wide, ideal)) ?? 8;
     let row = 0;
     for (let b = 0; b < blocks; b += 1) {
       this.titleRow[b] = row;
       row += 1 + Math.ceil(this.slotsIn(b) / this.cols);
     }
     this.rows = row;
-    return { x: 0, y: 0, w: this.cols * this.cellW, h: this.rows * this.cellH };
+    const seen = slots === 0 ? 0 : Math.min(row, this.rowOf(Math.min(goal, slots) - 1) + 2);
+    return { x: 0, y: 0, w: this.cols * this.cellW, h: Math.max(1, seen) * this.cellH };
   }
 
   slotsIn(block: number): number {

@@ -1,13 +1,23 @@
 /** Colours, fonts and fill patterns of the pictures, read from the page's style sheet. */
 
 /** How a piece is drawn. The first five are a pool's states as the model numbers them. */
-export const LOOK = { fresh: 0, used: 1, free: 2, shredded: 3, tainted: 4, header: 5, hole: 6, mark: 7 } as const;
+export const LOOK = {
+  fresh: 0,
+  used: 1,
+  free: 2,
+  shredded: 3,
+  tainted: 4,
+  header: 5,
+  hole: 6,
+  mark: 7,
+  plain: 8,
+} as const;
 
 /** How many looks there are. */
-export const LOOKS = 8;
+export const LOOKS = 9;
 
 /** Their names, by number. */
-export const LOOK_NAMES = ['fresh', 'used', 'free', 'shredded', 'tainted', 'header', 'hole', 'mark'] as const;
+export const LOOK_NAMES = ['fresh', 'used', 'free', 'shredded', 'tainted', 'header', 'hole', 'mark', 'plain'] as const;
 
 /** From `WHAT` of a record to how it is drawn; a tainted used piece is `LOOK.tainted`. */
 export const LOOK_OF_WHAT = new Uint8Array([
@@ -32,7 +42,8 @@ export interface Palette {
   readonly muted: string;
   /** Text on a used cell. */
   readonly onUsed: string;
-  readonly line: string;
+  /** Links between pieces. */
+  readonly link: string;
   /** Rings: what is under the pointer, what is selected, what the step touched. */
   readonly hover: string;
   readonly selected: string;
@@ -76,7 +87,7 @@ export function readPalette(): Palette {
   const ground = read('ground');
   const look = LOOK_NAMES.map((name) => read(name));
   // From afar a shape is a pixel: what is hollow near is pale far.
-  const paleness = [0.82, 0, 0.6, 0.1, 0, 0.25, 0.5, 0];
+  const paleness = [0.82, 0, 0.6, 0.1, 0, 0.25, 0.5, 0, 0];
   const palette: Palette = {
     look,
     pixels: Uint32Array.from(look, (color, i) => pixel(mix(color, ground, paleness[i] ?? 0))),
@@ -84,7 +95,7 @@ export function readPalette(): Palette {
     text: read('text'),
     muted: read('muted'),
     onUsed: read('on-used'),
-    line: read('line'),
+    link: read('edge'),
     hover: read('hover'),
     selected: read('selected'),
     touched: read('touched'),
@@ -102,7 +113,6 @@ function rgbToHex(color: string): string {
 
 /** The fills that are more than a colour, for one resolution. */
 export class Patterns {
-  readonly fresh: CanvasPattern | string;
   readonly shredded: CanvasPattern | string;
   readonly header: CanvasPattern | string;
   readonly hole: CanvasPattern | string;
@@ -127,7 +137,6 @@ export class Patterns {
       pen.moveTo(-s, -s);
       pen.lineTo(2 * s, 2 * s);
     };
-    this.fresh = tile(6, color(LOOK.fresh), (pen, s) => pen.fillRect(s / 2, s / 2, Math.ceil(dpr), Math.ceil(dpr)));
     this.shredded = tile(5, color(LOOK.shredded), (pen, s) => {
       pen.beginPath();
       falling(pen, s);

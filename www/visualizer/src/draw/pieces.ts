@@ -3,9 +3,9 @@
 import { type HeapModel, KIND_NAMES, type LinearModel, type PiecesModel, WHAT, WHAT_NAMES } from '../model/types.ts';
 import { FarImage, Grid } from './grid.ts';
 import { LOOK, LOOK_OF_WHAT, type Palette } from './palette.ts';
-import { Shapes } from './shapes.ts';
+import { OPEN, Shapes } from './shapes.ts';
 import { Svg } from './svg.ts';
-import { count, hexOf, plural, rings, type Scene, type View } from './view.ts';
+import { count, hexOf, type NameOf, plural, rings, type Scene, type View } from './view.ts';
 import type { Box, Viewport } from './viewport.ts';
 
 /** Bytes of a slot: what kmem divides memory into where a word is four bytes. */
@@ -19,19 +19,13 @@ class PiecesView<M extends PiecesModel> implements View<M> {
   private painted: Palette | null = null;
 
   plan(model: M, port: Viewport): Box {
-    return this.grid.plan(model.blocks, (b) => Math.ceil((model.blockLen[b] ?? 0) / UNIT), port);
+    return this.grid.plan(model.blocks, (b) => Math.ceil((model.blockLen[b] ?? 0) / UNIT), port, shownIn(model));
   }
 
-  /** What was ever handed out, and a little of what was not. */
   fit(model: M, port: Viewport): void {
     const box = this.plan(model, port);
-    let last = 0;
-    for (let i = 0; i < model.count; i += 1) {
-      if (model.what[i] !== WHAT.fresh) last = this.slotOf(model, (model.at[i] ?? 0) + (model.len[i] ?? 1) - 1);
-    }
-    const h = Math.min(box.h, (this.grid.rowOf(Math.max(0, last)) + 3) * this.grid.cellH);
-    port.fit({ ...box, h }, GUTTER);
-    if (!this.isNear(port)) port.fit({ ...box, h });
+    port.fit(box, GUTTER);
+    if (!this.isNear(port)) port.fit(box);
   }
 
   isNear(port: Viewport): boolean {
@@ -92,7 +86,7 @@ class PiecesView<M extends PiecesModel> implements View<M> {
     from: number,
     to: number,
     [row0, row1]: readonly [number, number],
-    visit: (x0: number, x1: number, row: number, ends: boolean) => void,
+    visit: (x0: number, x1: number, row: number, open: number) => void,
   ): void {
     const { grid } = this;
     const perRow = grid.cols * UNIT;
@@ -102,7 +96,9 @@ class PiecesView<M extends PiecesModel> implements View<M> {
     for (let r = first; r <= last; r += 1) {
       const x0 = Math.max(0, (from - r * perRow) / UNIT) * grid.cellW;
       const x1 = Math.min(grid.cols, (to - r * perRow) / UNIT) * grid.cellW;
-      visit(x0, x1, top + r, to <= (r + 1) * perRow);
+      const left = from < r * perRow ? OPEN.left : OPEN.none;
+      const right = to > (r + 1) * perRow ? OPEN.right : OPEN.none;
+      visit(x0, x1, top + r, left | right);
     }
   }
 
@@ -142,19 +138,19 @@ class PiecesView<M extends PiecesModel> implements View<M> {
       const to = from + (model.len[i] ?? 0);
       const front = from + (model.header[i] ?? 0);
       const look = this.look(model, i);
-      const add = (part: number, end: boolean) => (x0: number, x1: number, row: number, ends: boolean) => {
+      const add = (part: number, end: boolean) => (x0: number, x1: number, row: number, open: number) => {
         const x = Math.round(port.screenX(x0));
         const y = Math.round(port.screenY(row * grid.cellH));
-        const w = Math.round(port.screenX(x1)) - x - (ends && end ? gapX : 0);
+        const w = Math.round(port.screenX(x1)) - x - (end && (open & OPEN.right) === 0 ? gapX : 0);
         const h = Math.round(port.screenY((row + 1) * grid.cellH)) - y - gapY;
-        if (w > 0) shapes.add(part, x, y, w, h);
+        if (w > 0) shapes.add(part, x, y, w, h, open);
       };
       if (front > from) this.eachPart(b, from, front, rows, add(LOOK.header, front === to));
       if (to > front) this.eachPart(b, front, to, rows, add(look, true));
     });
     shapes.paint(pen, palette, patterns, port.dpr);
     this.titles(scene, model, rows);
-    if (grid.cellH * port.sy >= 16 * port.dpr) this.texts(scene, model, rows);
+    if (grid.cellH * port.sy >= 14 * port.dpr) this.texts(scene, model, rows);
     this.cursor(scene, model);
     this.gutter(scene, model, rows);
   }
@@ -179,7 +175,7 @@ class PiecesView<M extends PiecesModel> implements View<M> {
     const { pen, port, palette, nameOf } = scene;
     const { grid } = this;
     const { dpr } = port;
-    const size = 10 * dpr;
+    const size = Math.min(10 * dpr, grid.cellH * port.sy * 0.62);
     const letter = size * 0.61;
     pen.font = `${size}px ${palette.mono}`;
     pen.textBaseline = 'middle';
@@ -293,10 +289,10 @@ class PiecesView<M extends PiecesModel> implements View<M> {
     return 0;
   }
 
-  svg(model: M, palette: Palette, title: string, nameOf: (address: number) => string): string {
+  svg(model: M, palette: Palette, title: string, nameOf: NameOf): string {
     const { grid, shapes } = this;
     const all = [0, grid.rows] as const;
-    const svg = new Svg(palette);
+    const svg = new Svg(palette, this.grid.cellH);
     shapes.clear();
     const texts: [number, number, string, string][] = [];
     for (let b = 0; b < model.blocks; b += 1) {
@@ -305,8 +301,10 @@ class PiecesView<M extends PiecesModel> implements View<M> {
         const from = (model.at[i] ?? 0) - (model.blockAt[b] ?? 0);
         const front = from + (model.header[i] ?? 0);
         const look = this.look(model, i);
-        const add = (part: number) => (x0: number, x1: number, row: number, ends: boolean) =>
-          shapes.add(part, x0, row * grid.cellH, Math.max(0, x1 - x0 - (ends ? 2 : 0)), grid.cellH - 4);
+        const add = (part: number) => (x0: number, x1: number, row: number, open: number) => {
+          const gap = (open & OPEN.right) === 0 ? 2 : 0;
+          shapes.add(part, x0, row * grid.cellH, Math.max(0, x1 - x0 - gap), grid.cellH - 4, open);
+        };
         if (front > from) this.eachPart(b, from, front, all, add(LOOK.header));
         this.eachPart(b, front, from + (model.len[i] ?? 0), all, add(look));
         if (look !== LOOK.used && look !== LOOK.tainted) continue;
@@ -326,6 +324,22 @@ class PiecesView<M extends PiecesModel> implements View<M> {
 export class LinearView extends PiecesView<LinearModel> {}
 export class HeapView extends PiecesView<HeapModel> {}
 
+/** Units up to the last live piece: a heap's one large free block, or what is fresh, follows it. */
+function shownIn(model: PiecesModel): number {
+  let before = 0;
+  let shown = 0;
+  for (let b = 0; b < model.blocks; b += 1) {
+    const start = model.blockAt[b] ?? 0;
+    for (let i = model.blockFirst[b] ?? 0; i < (model.blockFirst[b + 1] ?? 0); i += 1) {
+      const what = model.what[i];
+      if (what === WHAT.fresh || what === WHAT.free) continue;
+      shown = before + Math.ceil(((model.at[i] ?? 0) + (model.len[i] ?? 0) - start) / UNIT);
+    }
+    before += Math.ceil((model.blockLen[b] ?? 0) / UNIT);
+  }
+  return shown;
+}
+
 function blockTitle(model: PiecesModel, block: number): string {
   const pieces = (model.blockFirst[block + 1] ?? 0) - (model.blockFirst[block] ?? 0);
   const at = hexOf(model.blockAt[block] ?? 0);
@@ -333,11 +347,13 @@ function blockTitle(model: PiecesModel, block: number): string {
 }
 
 /** The name of a live cell, else what it is used as; of the rest, what it is and how long. */
-function pieceText(model: PiecesModel, i: number, room: number, nameOf: (address: number) => string): string {
+function pieceText(model: PiecesModel, i: number, room: number, nameOf: NameOf): string {
   const what = model.what[i] ?? 0;
   const size = `${count(what === WHAT.used ? (model.payload[i] ?? 0) : (model.len[i] ?? 0))} B`;
   const used = what === WHAT.used;
-  const word = used ? nameOf(model.payloadAt(i)) || (KIND_NAMES[model.kindOf[i] ?? 0] ?? '') : (WHAT_NAMES[what] ?? '');
+  const word = used
+    ? nameOf(model.payloadAt(i), KIND_NAMES[model.kindOf[i] ?? 0]) || (KIND_NAMES[model.kindOf[i] ?? 0] ?? '')
+    : (WHAT_NAMES[what] ?? '');
   const long = `${word} ${size}`;
   if (what === WHAT.mark) return '';
   if (long.length <= room) return long;

@@ -5,7 +5,7 @@ import { FarImage, Grid } from './grid.ts';
 import { LOOK, type Palette } from './palette.ts';
 import { Shapes } from './shapes.ts';
 import { Svg } from './svg.ts';
-import { arrow, count, hexOf, plural, rings, type Scene, type View } from './view.ts';
+import { arc, count, hexOf, type NameOf, plural, rings, type Scene, type View } from './view.ts';
 import type { Box, Viewport } from './viewport.ts';
 
 /** How many free cells are numbered and linked. */
@@ -20,7 +20,9 @@ export class PoolView implements View<PoolModel> {
   private painted: Palette | null = null;
 
   plan(model: PoolModel, port: Viewport): Box {
-    return this.grid.plan(model.runs, (b) => model.runCount[b] ?? 0, port);
+    // Up to the high-water mark: what lies behind it was never handed out.
+    const shown = model.top === 0 ? 0 : model.index(model.top) + 1;
+    return this.grid.plan(model.runs, (b) => model.runCount[b] ?? 0, port, shown);
   }
 
   fit(model: PoolModel, port: Viewport): void {
@@ -157,8 +159,9 @@ export class PoolView implements View<PoolModel> {
           const name = nameOf(payload);
           const text = name !== '' && name.length <= room ? name : (payload & 0xffff).toString(16).padStart(4, '0');
           pen.fillStyle = palette.onUsed;
-          if (text.length <= room) pen.fillText(text, left, large ? middle - size * 0.6 : middle);
-          if (large && name !== '') pen.fillText(hexOf(payload).slice(0, room), left, middle + size * 0.7);
+          const two = large && name !== '' && room >= 7;
+          if (text.length <= room) pen.fillText(text, left, two ? middle - size * 0.6 : middle);
+          if (two) pen.fillText(hexOf(payload), left, middle + size * 0.7);
         } else {
           const number = order.indexOf(model.address(i));
           if (number < 0) continue;
@@ -199,16 +202,24 @@ export class PoolView implements View<PoolModel> {
       return i < 0 ? -1 : order.indexOf(model.address(i));
     };
     if (order.length < 2 || (at(marks.hover) < 0 && at(marks.selected) < 0)) return;
+    const headerPart = model.header / model.stride;
     pen.beginPath();
     for (let k = 0; k + 1 < order.length; k += 1) {
       const from = this.boxOf(model, order[k] ?? 0);
       const to = this.boxOf(model, order[k + 1] ?? 0);
       if (!from || !to) continue;
-      const middle = (box: Box) => [port.screenX(box.x + box.w / 2), port.screenY(box.y + box.h / 2)] as const;
-      arrow(pen, ...middle(from), ...middle(to), 6 * dpr);
+      const dot = (box: Box) => {
+        const front = this.isNear(port) ? box.w * headerPart : 0;
+        return [port.screenX(box.x + front + box.h / 2), port.screenY(box.y + box.h / 2)] as const;
+      };
+      arc(pen, ...dot(from), ...dot(to), 6 * dpr);
     }
+    pen.lineJoin = 'round';
+    pen.strokeStyle = palette.ground;
+    pen.lineWidth = 4 * dpr;
+    pen.stroke();
     pen.strokeStyle = palette.text;
-    pen.lineWidth = 1.25 * dpr;
+    pen.lineWidth = 1.5 * dpr;
     pen.stroke();
   }
 
@@ -250,10 +261,10 @@ export class PoolView implements View<PoolModel> {
     return next < 0 || next >= model.count ? 0 : model.payloadAt(next);
   }
 
-  svg(model: PoolModel, palette: Palette, title: string, nameOf: (address: number) => string): string {
+  svg(model: PoolModel, palette: Palette, title: string, nameOf: NameOf): string {
     const { grid, shapes } = this;
     const { cellW, cellH, cols } = grid;
-    const svg = new Svg(palette);
+    const svg = new Svg(palette, this.grid.cellH);
     const named = model.count <= 2000;
     shapes.clear();
     for (let b = 0; b < grid.blocks; b += 1) {

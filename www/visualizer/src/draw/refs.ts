@@ -7,7 +7,7 @@ import type { RefModel } from '../model/types.ts';
 import { LOOK, type Palette } from './palette.ts';
 import { Shapes } from './shapes.ts';
 import { Svg } from './svg.ts';
-import { arrow, count, hexOf, rings, type Scene, type View } from './view.ts';
+import { arrow, count, hexOf, type NameOf, rings, type Scene, type View } from './view.ts';
 import type { Box, Viewport } from './viewport.ts';
 
 const ROW = 38;
@@ -47,7 +47,7 @@ export class RefsView implements View<RefModel> {
 
   fit(model: RefModel, port: Viewport): void {
     const box = this.plan(model, port);
-    port.fit({ ...box, h: Math.min(box.h, (ROW * port.height) / port.dpr / 20) }, 16);
+    port.fit({ ...box, h: Math.min(box.h, (ROW * port.height) / port.dpr / 20) }, 16, false, 1.25);
   }
 
   draw(scene: Scene, model: RefModel, _changed: boolean): void {
@@ -82,8 +82,11 @@ export class RefsView implements View<RefModel> {
       put(LOOK.header, CELL.x, i, 10);
       put(model.tainted[i] === 1 ? LOOK.tainted : LOOK.used, CELL.x + 10, i, CELL.w - 10);
     }
-    for (let row = first; row < Math.min(last, this.holders.length); row += 1) put(LOOK.free, HOLDER.x, row, HOLDER.w);
-    for (let row = first; row < Math.min(last, this.sources.length); row += 1) put(LOOK.header, STORE.x, row, 6);
+    for (let row = first; row < Math.min(last, this.holders.length); row += 1) put(LOOK.plain, HOLDER.x, row, HOLDER.w);
+    for (let row = first; row < Math.min(last, this.sources.length); row += 1) {
+      put(LOOK.header, STORE.x, row, 8);
+      put(LOOK.plain, STORE.x + 8, row, STORE.w - 8);
+    }
   }
 
   /** Where a place that holds an address is drawn: its right edge; of a counted cell, its left. */
@@ -103,7 +106,7 @@ export class RefsView implements View<RefModel> {
       pen.moveTo(port.screenX(CELL.x + CELL.w), middle(i));
       pen.lineTo(port.screenX(STORE.x), middle(row));
     }
-    pen.strokeStyle = palette.line;
+    pen.strokeStyle = palette.link;
     pen.lineWidth = dpr;
     pen.stroke();
     pen.beginPath();
@@ -147,11 +150,11 @@ export class RefsView implements View<RefModel> {
     pen.fillStyle = palette.text;
     for (let row = first; row < Math.min(last, this.holders.length); row += 1) {
       const at = this.holders[row] ?? 0;
-      pen.fillText(nameOf(at) || hexOf(at), port.screenX(HOLDER.x + 26), middle(row));
+      pen.fillText(nameOf(at) || hexOf(at), port.screenX(HOLDER.x + 10), middle(row));
     }
     for (let row = first; row < Math.min(last, this.sources.length); row += 1) {
       const at = this.sources[row] ?? 0;
-      pen.fillText(nameOf(at) || hexOf(at), port.screenX(STORE.x + 12), middle(row));
+      pen.fillText(nameOf(at) || hexOf(at), port.screenX(STORE.x + 18), middle(row));
     }
   }
 
@@ -220,9 +223,9 @@ export class RefsView implements View<RefModel> {
     return cell < 0 ? 0 : (model.at[cell] ?? 0);
   }
 
-  svg(model: RefModel, palette: Palette, title: string, nameOf: (address: number) => string): string {
+  svg(model: RefModel, palette: Palette, title: string, nameOf: NameOf): string {
     const { shapes } = this;
-    const svg = new Svg(palette);
+    const svg = new Svg(palette, ROW);
     const middle = (row: number) => row * ROW + HEIGHT / 2;
     const rows = Math.max(model.count, this.holders.length, this.sources.length);
     shapes.clear();
@@ -237,19 +240,19 @@ export class RefsView implements View<RefModel> {
       if (from)
         held.push(from.x < CELL.x ? from.x + from.w : from.x, from.y + HEIGHT / 2, CELL.x, middle(model.holds[k] ?? 0));
     }
-    svg.lines(home, home.length, palette.line).lines(held, held.length, palette.text).shapes(shapes);
+    svg.lines(home, home.length, palette.link).lines(held, held.length, palette.text).shapes(shapes);
     for (let i = 0; i < model.count; i += 1) {
       svg.text(CELL.x + 16, middle(i) + 4, cellText(model, i, nameOf), palette.onUsed);
       svg.text(CELL.x + CELL.w - 8, middle(i) + 4, `×${model.refs[i]}`, palette.onUsed, 11, 'end');
     }
     const label = (at: number) => nameOf(at) || hexOf(at);
-    for (const [row, at] of this.holders.entries()) svg.text(HOLDER.x + 26, middle(row) + 4, label(at), palette.text);
-    for (const [row, at] of this.sources.entries()) svg.text(STORE.x + 12, middle(row) + 4, label(at), palette.text);
+    for (const [row, at] of this.holders.entries()) svg.text(HOLDER.x + 10, middle(row) + 4, label(at), palette.text);
+    for (const [row, at] of this.sources.entries()) svg.text(STORE.x + 18, middle(row) + 4, label(at), palette.text);
     return svg.finish({ x: 0, y: 0, w: STORE.x + STORE.w, h: rows * ROW }, title);
   }
 }
 
-function cellText(model: RefModel, i: number, nameOf: (address: number) => string): string {
+function cellText(model: RefModel, i: number, nameOf: NameOf): string {
   const at = model.at[i] ?? 0;
   const word = nameOf(at) || hexOf(at);
   const long = `${word} ${count(model.size[i] ?? 0)} B`;

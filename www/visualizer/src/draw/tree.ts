@@ -4,7 +4,7 @@ import type { TreeLayout, TreeModel } from '../model/types.ts';
 import { LOOK, type Palette } from './palette.ts';
 import { Shapes } from './shapes.ts';
 import { Svg } from './svg.ts';
-import { arrow, count, hexOf, rings, type Scene, type View } from './view.ts';
+import { arrow, count, hexOf, type NameOf, rings, type Scene, type View } from './view.ts';
 import type { Box, Viewport } from './viewport.ts';
 
 /** From a node to the next at life size, and a node itself. */
@@ -35,9 +35,7 @@ export class TreeView implements View<TreeModel> {
   }
 
   fit(model: TreeModel, port: Viewport): void {
-    port.fit(this.plan(model, port), 12, true);
-    // A little too small to read is worse than not all of it.
-    if (port.sy > 0.6 * port.dpr && port.sx > 0.5 * port.dpr) port.sx = port.sy = Math.min(port.sx, port.sy);
+    port.fit(this.plan(model, port), 16, true, 1.25);
   }
 
   isNear(port: Viewport): boolean {
@@ -91,7 +89,7 @@ export class TreeView implements View<TreeModel> {
       pen.moveTo(near ? x1 : x2 - COLUMN * sx, y1);
       pen.lineTo(x2, y2);
     }
-    pen.strokeStyle = palette.line;
+    pen.strokeStyle = palette.link;
     pen.lineWidth = near ? port.dpr : Math.max(0.5, port.dpr * 0.6);
     pen.stroke();
   }
@@ -169,7 +167,7 @@ export class TreeView implements View<TreeModel> {
     const front = Math.max(3, Math.round(8 * port.sx));
     add(LOOK.header, x, y, front, h);
     add(model.tainted[i] === 1 ? LOOK.tainted : LOOK.used, x + front, y, w - front, h);
-    if (model.guarded[i] === 1) add(LOOK.mark, x - 2, y, 3, h);
+    if (model.guarded[i] === 1) add(LOOK.mark, x - Math.round(12 * port.sx), y, Math.round(10 * port.sx), h);
     if ((layout.hidden[i] ?? 0) > 0) add(LOOK.header, x + w + 1, y, Math.max(2, Math.round(3 * port.sx)), h);
   }
 
@@ -243,9 +241,9 @@ export class TreeView implements View<TreeModel> {
     return to < 0 ? 0 : model.payloadAt(to);
   }
 
-  svg(model: TreeModel, palette: Palette, title: string, nameOf: (address: number) => string): string {
+  svg(model: TreeModel, palette: Palette, title: string, nameOf: NameOf): string {
     const { layout, shapes } = this;
-    const svg = new Svg(palette);
+    const svg = new Svg(palette, ROW);
     if (!layout) return svg.finish({ x: 0, y: 0, w: WIDTH, h: HEIGHT }, title);
     const life = { screenX: (x: number) => x, screenY: (y: number) => y, sx: 1, sy: 1 };
     const lines: number[] = [];
@@ -259,7 +257,7 @@ export class TreeView implements View<TreeModel> {
       const middle = (n: number) => (layout.x[n] ?? 0) * ROW + HEIGHT / 2;
       lines.push(x - (COLUMN - WIDTH), middle(parent), x, middle(i));
     }
-    svg.lines(lines, lines.length, palette.line).shapes(shapes);
+    svg.lines(lines, lines.length, palette.link).shapes(shapes);
     for (let i = 0; i < model.count && layout.shown <= 20_000; i += 1) {
       if (layout.visible[i] !== 1) continue;
       const y = (layout.x[i] ?? 0) * ROW + 14;
@@ -270,7 +268,7 @@ export class TreeView implements View<TreeModel> {
 }
 
 /** Its name, or its address; and its size where there is room. */
-function nodeText(model: TreeModel, i: number, letters: number, nameOf: (address: number) => string): string {
+function nodeText(model: TreeModel, i: number, letters: number, nameOf: NameOf): string {
   const word = nameOf(model.payloadAt(i)) || (i === 0 ? 'root' : hexOf(model.payloadAt(i)));
   const long = `${word} ${count(model.size[i] ?? 0)}`;
   if (long.length <= letters) return long;

@@ -1,5 +1,6 @@
 /** What all views have in common: what they are given to draw with, and what they answer. */
 
+import type { KindName } from '../model/fields.ts';
 import type { Palette, Patterns } from './palette.ts';
 import type { Box, Viewport } from './viewport.ts';
 
@@ -11,6 +12,9 @@ export interface Marks {
   touched: readonly number[];
 }
 
+/** The script's name for the cell at an address, or ''; `kind` is what that cell is used as. */
+export type NameOf = (address: number, kind?: KindName) => string;
+
 /** What a view draws with. */
 export interface Scene {
   pen: CanvasRenderingContext2D;
@@ -18,8 +22,7 @@ export interface Scene {
   palette: Palette;
   patterns: Patterns;
   marks: Marks;
-  /** The script's name for the cell at an address, or ''. */
-  nameOf: (address: number) => string;
+  nameOf: NameOf;
 }
 
 export interface View<M> {
@@ -36,7 +39,7 @@ export interface View<M> {
   /** What lies beside it; from 0, the first. 0 if there is nothing. */
   go(model: M, address: number, dx: number, dy: number): number;
   /** The whole picture in vectors. */
-  svg(model: M, palette: Palette, title: string, nameOf: (address: number) => string): string;
+  svg(model: M, palette: Palette, title: string, nameOf: NameOf): string;
 }
 
 /** An address as people read it. */
@@ -81,7 +84,7 @@ export function rings(scene: Scene, boxOf: (address: number) => Box | null): voi
   one(marks.hover, palette.hover, -1);
 }
 
-/** An arrow between two points of the canvas, that leaves room at its ends. */
+/** An arrow from point to point of the canvas. */
 export function arrow(
   pen: CanvasRenderingContext2D,
   x1: number,
@@ -95,6 +98,20 @@ export function arrow(
   const [ux, uy] = [(x2 - x1) / length, (y2 - y1) / length];
   pen.moveTo(x1, y1);
   pen.lineTo(x2, y2);
+  pen.moveTo(x2 - size * (ux + 0.5 * uy), y2 - size * (uy - 0.5 * ux));
+  pen.lineTo(x2, y2);
+  pen.lineTo(x2 - size * (ux - 0.5 * uy), y2 - size * (uy + 0.5 * ux));
+}
+
+/** The same, bent to one side, so that what lies between stays in sight. */
+export function arc(pen: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number, size: number): void {
+  const [dx, dy] = [x2 - x1, y2 - y1];
+  const bend = 0.22;
+  const [mx, my] = [(x1 + x2) / 2 + dy * bend, (y1 + y2) / 2 - dx * bend];
+  pen.moveTo(x1, y1);
+  pen.quadraticCurveTo(mx, my, x2, y2);
+  const length = Math.max(1, Math.hypot(x2 - mx, y2 - my));
+  const [ux, uy] = [(x2 - mx) / length, (y2 - my) / length];
   pen.moveTo(x2 - size * (ux + 0.5 * uy), y2 - size * (uy - 0.5 * ux));
   pen.lineTo(x2, y2);
   pen.lineTo(x2 - size * (ux - 0.5 * uy), y2 - size * (uy + 0.5 * ux));

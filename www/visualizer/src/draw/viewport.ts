@@ -7,6 +7,9 @@ export interface Box {
   h: number;
 }
 
+/** How much larger than life a small picture may begin. */
+export const LARGE = 1.6;
+
 export class Viewport {
   /** The world's point in the upper left corner. */
   x = 0;
@@ -46,11 +49,14 @@ export class Viewport {
     return y / this.sy + this.y;
   }
 
-  /** Shows a box whole, no larger than life, `left` CSS pixels kept clear; `stretch` lets the two directions differ. */
-  fit(box: Box, left = 12, stretch = false): void {
+  /**
+   * Shows a box whole, at most `most` times life size, `left` CSS pixels kept clear; `stretch` lets the two directions
+   * differ.
+   */
+  fit(box: Box, left = 12, stretch = false, most = LARGE): void {
     const margin = 12 * this.dpr;
     const clear = left * this.dpr;
-    const scale = (space: number, size: number) => Math.min(this.dpr, Math.max(1e-6, space / Math.max(size, 1e-9)));
+    const scale = (space: number, size: number) => Math.min(most * this.dpr, Math.max(1e-6, space / Math.max(size, 1e-9)));
     const fx = scale(this.width - margin - clear, box.w);
     const fy = scale(this.height - 2 * margin, box.h);
     this.sx = stretch ? fx : Math.min(fx, fy);
