@@ -1,7 +1,7 @@
 //! A JSON document held by every kind of kmem's memory at once.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,16 +19,15 @@ use kmem_demo::write::write;
 use kmem_demo::{Counts, Stores};
 
 const HELP: &str = "\
-Usage: kmem-demo [FILE]
+Usage: kmem-demo FILE
 
 Reads a JSON file into kmem's memory: each value a node of a tree, the texts in
 a linear region, those that repeat as counted cells, a summary of each array and
 object in a pool, and what looks secret tainted. Asks it a few questions, moves a
 part, writes it out and compares that with the file, shreds and frees parts, and
-shows what each store did. Without FILE: the largest *.json below this folder.
+shows what each store did.
 
-  --no-serve, --check   accepted, without effect yet
-  --help                this text
+  --help  this text
 ";
 
 /// Bytes that are read or written at once.
@@ -79,39 +78,12 @@ fn arguments() -> Result<Option<PathBuf>, String> {
     for arg in env::args_os().skip(1) {
         match arg.to_str() {
             Some("--help" | "-h") => return Ok(None),
-            Some("--no-serve" | "--check") => {}
             Some(flag) if flag.starts_with('-') => return Err(format!("there is no option {flag}")),
             _ if file.is_some() => return Err("one file at a time".to_owned()),
             _ => file = Some(PathBuf::from(arg)),
         }
     }
-    match file {
-        Some(file) => Ok(Some(file)),
-        None => largest_json(Path::new(".")).map(Some).ok_or_else(|| "there is no *.json here: name a file".to_owned()),
-    }
-}
-
-/// The largest `*.json` outside what tools have written; what cannot be read is not there.
-fn largest_json(dir: &Path) -> Option<PathBuf> {
-    let mut largest: Option<(u64, PathBuf)> = None;
-    let mut dirs = vec![dir.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            let (name, path) = (entry.file_name(), entry.path());
-            let Ok(kind) = entry.file_type() else { continue };
-            let apart = name == "target" || name == "node_modules" || name.as_encoded_bytes().starts_with(b".");
-            if kind.is_dir() && !apart {
-                dirs.push(path);
-            } else if kind.is_file() && path.extension().is_some_and(|ending| ending == "json") {
-                let size = entry.metadata().map_or(0, |data| data.len());
-                // Of equals the first by name, whatever order the system tells them in.
-                if largest.as_ref().is_none_or(|(most, first)| size > *most || size == *most && path < *first) {
-                    largest = Some((size, path));
-                }
-            }
-        }
-    }
-    largest.map(|(_, path)| path)
+    file.map(Some).ok_or_else(|| "name a JSON file".to_owned())
 }
 
 fn open(file: &Path) -> io::Result<BufReader<File>> {

@@ -31,7 +31,7 @@ fn a_document_is_shown() {
         "shown.json",
         "{\"name\":\"kmem\",\"password\":\"hunter2\",\"list\":[1,2,{\"name\":\"kmem\"}],\"name\":null,\"o\":{\"list\":[]}}",
     );
-    let output = demo(&["--no-serve", "--check", file.to_str().unwrap()]);
+    let output = demo(&[file.to_str().unwrap()]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}{}", text(&output.stderr));
     for part in [

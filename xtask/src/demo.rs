@@ -1,27 +1,66 @@
-//! `cargo xtask demo`: the demo on a JSON file of the user's, or on one that every checkout has.
+//! `cargo xtask demo`: the demo on a JSON file of the user's, or on one that every checkout has, and then the page.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
+use crate::machine::Machine;
 use crate::run::{self, say};
+use crate::web::{self, Site};
 
-/// Runs the demo. What starts with `-` goes to it as it is.
-pub fn command(args: &[String]) -> Result<()> {
-    let mut demo = program();
-    demo.args(args);
-    if args.iter().all(|arg| arg.starts_with('-')) {
-        let file = largest_json(run::root())?.context("the checkout has no JSON file: name one")?;
-        let file = file.strip_prefix(run::root())?;
-        say(&format!("no file is named: taking the largest JSON of the checkout, {}", file.display()));
-        demo.arg(file);
-    } else {
+/// What is to come after the figures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum After {
+    /// The page, until it is stopped.
+    Serve,
+    /// The page, until headless Chromium has seen it.
+    Check,
+    /// Nothing.
+    End,
+}
+
+/// Runs the demo, then serves the page with the same document.
+pub fn command(machine: &Machine, args: &[String]) -> Result<()> {
+    let (file, after) = arguments(args)?;
+    let file = match file {
         // A file is named as seen from where the user stands.
-        demo.current_dir(std::env::current_dir()?);
+        Some(file) => std::path::absolute(file)?,
+        None => {
+            let file = largest_json(run::root())?.context("the checkout has no JSON file: name one")?;
+            let shown = file.strip_prefix(run::root())?.display();
+            say(&format!("no file is named: taking the largest JSON of the checkout, {shown}"));
+            file
+        }
+    };
+    run::run(program().arg(&file))?;
+    if after == After::End {
+        return Ok(());
     }
-    run::run(&mut demo)
+    say("the page: building it (two minutes the first time; --no-serve ends here)");
+    let site = Site::open(machine, &file)?;
+    if after == After::Check {
+        machine.programs()?;
+        return run::run(web::node(&web::visualizer())?.arg("e2e/check.mjs").arg(&site.address));
+    }
+    say(&format!("the document as a tree, from the allocator's own memory:\n\n  {}\n", site.address));
+    say("Ctrl-C ends");
+    site.serve()
+}
+
+fn arguments(args: &[String]) -> Result<(Option<&String>, After)> {
+    let (mut file, mut after) = (None, After::Serve);
+    for arg in args {
+        match arg.as_str() {
+            "--no-serve" => after = After::End,
+            "--check" => after = After::Check,
+            flag if flag.starts_with('-') => bail!("demo takes a file, --no-serve and --check, not '{flag}'"),
+            _ if file.is_some() => bail!("one file at a time"),
+            _ => file = Some(arg),
+        }
+    }
+    Ok((file, after))
 }
 
 /// The demo, which cargo builds first if need be.
@@ -58,6 +97,18 @@ fn largest_json(dir: &Path) -> Result<Option<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_are_read() {
+        let read = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            arguments(&args).map(|(file, after)| (file.cloned(), after)).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(&[]), Ok((None, After::Serve)));
+        assert_eq!(read(&["a.json", "--check"]), Ok((Some("a.json".to_owned()), After::Check)));
+        assert_eq!(read(&["--no-serve"]), Ok((None, After::End)));
+        assert!(read(&["a", "b"]).is_err() && read(&["--sing"]).is_err());
+    }
 
     #[test]
     fn the_largest_json_is_found() {

@@ -33,12 +33,12 @@ pub fn check(tally: &mut Tally) -> Result<()> {
         let file = dir.join(name).with_extension("json");
         fs::write(&file, &text)?;
         run::say(&format!("{name}: {} bytes", text.len()));
-        tally.run(demo::program().arg("--no-serve").arg(file));
+        tally.run(demo::program().arg(file));
     }
     let (text, line) = malformed();
     let file = dir.join("malformed.json");
     fs::write(&file, text)?;
-    tally.check(refused(demo::program().arg("--no-serve").arg(file), line));
+    tally.check(refused(demo::program().arg(file), line));
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! main ── setup      what the tests need: wasm toolchain, wasm tools, system programs
 //!     ├── test       the list of steps ── checks/   one file a kind of step
-//!     ├── demo       the demo on a JSON file
+//!     ├── demo       the demo on a JSON file, and the page with it
+//!     ├── web        building the npm package and the page
 //!     └── documents  large JSON files made up for the demo
 //!              all of them by run: start a command, show it, read what came of it
 //! ```
@@ -15,6 +16,7 @@ mod machine;
 mod run;
 mod setup;
 mod test;
+mod web;
 
 use std::process::ExitCode;
 
@@ -27,7 +29,8 @@ cargo xtask <command>
   test [--only NAME]... [--from NAME] [--list]
                                  every check on every target; does its own set-up
   demo [FILE] [--no-serve] [--check]
-                                 the demo on FILE, or on the largest JSON file of the checkout
+                                 the demo on FILE, or on the largest JSON file of the checkout, then the page with
+                                 the document as a tree; --check loads it in headless Chromium and ends
   documents                      make three large JSON files and a malformed one, and run the demo on each
   help                           this list
 
@@ -55,7 +58,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
     match command {
         "setup" => done(setup::command(rest)),
         "test" => test::command(rest),
-        "demo" => done(demo::command(rest)),
+        "demo" => done(demo::command(&machine::Machine::default(), rest)),
         "documents" => documents::command(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -65,7 +65,8 @@ pub fn cargo(args: &str) -> Command {
 
 /// The command as one would type it.
 pub fn shown(command: &Command) -> String {
-    let vars = command.get_envs().filter(|(name, _)| *name != "CARGO_INCREMENTAL").filter_map(|(name, value)| {
+    let told = command.get_envs().filter(|(name, _)| *name != "CARGO_INCREMENTAL" && *name != "PATH");
+    let vars = told.filter_map(|(name, value)| {
         let value = value?.to_string_lossy();
         Some(format!("{}={}", name.to_string_lossy(), quoted(&relative(&value))))
     });

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::{demo, documents};
 
 /// Both.
-pub fn demo(_: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.check(demo::command(&["--no-serve".to_owned()]));
+pub fn demo(machine: &Machine, tally: &mut Tally) -> Result<()> {
+    tally.check(demo::command(machine, &["--check".to_owned()]));
     documents::check(tally)
 }

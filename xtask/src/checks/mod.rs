@@ -10,6 +10,7 @@ pub mod sanitize;
 pub mod seeded;
 pub mod targets;
 pub mod wasm;
+pub mod web;
 pub mod wipe;
 
 use std::process::Command;
@@ -108,15 +109,34 @@ impl Tally {
     }
 }
 
-/// Reads the last line of a test program, libtest's or wasm-bindgen-test's:
-/// `test result: ok. 5 passed; 0 failed; ...`.
+/// Reads what a test program says at its end, libtest's or wasm-bindgen-test's, Vitest's, Playwright's:
+///
+/// ```text
+/// test result: ok. 5 passed; 0 failed; ...
+///       Tests  1 failed | 45 passed (46)
+///   17 passed (25.0s)
+/// ```
 fn summary(line: &str) -> Option<Tally> {
-    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let counts: Vec<&str> =
+        if let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) {
+            counts.split("; ").collect()
+        } else if let Some(counts) = line.trim_start().strip_prefix("Tests  ") {
+            counts.split(" | ").collect()
+        } else if line.starts_with("  ") && line.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+            vec![line.trim_start()]
+        } else {
+            return None;
+        };
     let count = |what: &str| {
-        let mut words = counts.split("; ").map(|part| part.split_once(' '));
-        words.find_map(|pair| pair.filter(|(_, name)| *name == what)?.0.parse().ok())
+        counts.iter().find_map(|part| {
+            let mut words = part.split_whitespace();
+            let number = words.next()?.parse().ok()?;
+            (words.next()? == what && words.all(|word| word.starts_with('('))).then_some(number)
+        })
     };
-    Some(Tally { passed: count("passed")?, failed: count("failed")? })
+    let (passed, failed) = (count("passed"), count("failed"));
+    (passed.is_some() || failed.is_some())
+        .then(|| Tally { passed: passed.unwrap_or_default(), failed: failed.unwrap_or_default() })
 }
 
 /// An error unless the condition holds.
@@ -132,13 +152,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_kinds_of_summary_are_read() {
+    fn summaries_of_rust_are_read() {
         let native = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         assert_eq!(summary(native), Some(Tally { passed: 12, failed: 0 }));
         let wasm = "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 filtered out; finished in 0.05s";
         assert_eq!(summary(wasm), Some(Tally { passed: 3, failed: 2 }));
         assert_eq!(summary("test result"), None);
         assert_eq!(summary("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn summaries_of_the_web_are_read() {
+        assert_eq!(summary("      Tests  46 passed (46)"), Some(Tally { passed: 46, failed: 0 }));
+        assert_eq!(summary("      Tests  1 failed | 45 passed (46)"), Some(Tally { passed: 45, failed: 1 }));
+        assert_eq!(summary(" Test Files  4 passed (4)"), None);
+        assert_eq!(summary("  17 passed (25.0s)"), Some(Tally { passed: 17, failed: 0 }));
+        assert_eq!(summary("  2 failed"), Some(Tally { passed: 0, failed: 2 }));
+        assert_eq!(summary("  2 failed to say what"), None);
     }
 
     #[test]
