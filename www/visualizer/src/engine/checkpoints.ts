@@ -15,8 +15,8 @@ interface CheckPoint {
 
 /** The least steps from one copy to the next. */
 const LEAST_STEPS = 1024;
-/** Bytes of memory that are worth a step: making a copy takes about as long as running the steps up to it. */
-const BYTES_A_STEP = 256;
+/** Bytes of memory that are worth a step, so that copies take little of the time that steps take. */
+const BYTES_A_STEP = 512;
 
 export class CheckPoints {
   /** In order of their steps. */
@@ -46,20 +46,25 @@ export class CheckPoints {
     return this.points[this.find(step)]?.step ?? 0;
   }
 
-  /** Whether so many steps lie between this one and the copies beside it that one is worth making. */
-  isDue(step: number, raw: RawKmem): boolean {
-    const apart = this.spread * Math.max(LEAST_STEPS, raw.memory.buffer.byteLength / BYTES_A_STEP);
-    const found = this.find(step);
-    const after = this.points[found + 1]?.step ?? Number.POSITIVE_INFINITY;
-    return step - (this.points[found]?.step ?? 0) >= apart && after - step >= apart / 2;
+  /** The first step after `step` that is far enough from the copy before it; it may be too near to the one after it. */
+  due(step: number, raw: RawKmem): number {
+    return Math.max(step + 1, Math.ceil(this.before(step) + this.apart(raw)));
   }
 
-  add(step: number, raw: RawKmem): void {
+  /** Makes a copy, unless one is near. */
+  addIfDue(step: number, raw: RawKmem): void {
     const found = this.find(step);
+    const after = this.points[found + 1]?.step ?? Number.POSITIVE_INFINITY;
+    if (step < this.due(step - 1, raw) || after - step < this.apart(raw) / 2) return;
     const pages = copy(raw, this.points[found]?.pages ?? []);
     for (const page of pages) this.uses.set(page, (this.uses.get(page) ?? 0) + 1);
     this.points.splice(found + 1, 0, { step, pages });
     while (this.bytes > this.budget && this.points.length > 1) this.thin();
+  }
+
+  /** How many steps there are from one copy to the next, at least. */
+  private apart(raw: RawKmem): number {
+    return this.spread * Math.max(LEAST_STEPS, raw.memory.buffer.byteLength / BYTES_A_STEP);
   }
 
   /** A fresh instance as it was at a step that `before` names. */

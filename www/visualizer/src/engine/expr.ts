@@ -35,9 +35,15 @@ const OPERATORS: Record<string, { binds: number; of: (a: number, b: number) => n
   '+': { binds: 1, of: (a, b) => a + b },
   '-': { binds: 1, of: (a, b) => a - b },
   '*': { binds: 2, of: (a, b) => a * b },
-  '/': { binds: 2, of: (a, b) => Math.floor(a / nonzero(b)) },
-  '%': { binds: 2, of: (a, b) => a - b * Math.floor(a / nonzero(b)) },
+  '/': { binds: 2, of: (a, b) => (a - remainder(a, b)) / b },
+  '%': { binds: 2, of: remainder },
 };
+
+/** What is over when `a` is divided by `b`, of the sign of `b`. */
+function remainder(a: number, b: number): number {
+  const rest = a % nonzero(b);
+  return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest;
+}
 
 function nonzero(divisor: number): number {
   if (divisor === 0) throw new Wrong('Nothing can be divided by 0.');

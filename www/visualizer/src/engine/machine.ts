@@ -9,7 +9,7 @@ import { CONDS, compile, instantiate, KmemError, type RawKmem } from 'kmem/raw';
 import { Layouts } from '../model/fields.ts';
 import { hashOf } from '../model/hash.ts';
 import type { Look } from '../model/look.ts';
-import { act } from './act.ts';
+import { Actor } from './act.ts';
 import { CheckPoints } from './checkpoints.ts';
 import { Wrong } from './expr.ts';
 import { Growing, Names } from './names.ts';
@@ -50,6 +50,9 @@ export class Machine implements Look {
   readonly #names = new Names();
   readonly #stores = new Stores(this);
   readonly #points: CheckPoints;
+  #actor: Actor;
+  /** The step after which it is to be seen whether a copy is due. */
+  #due = 0;
   /** What the module said when it last stopped. */
   #lastWords = '';
 
@@ -66,8 +69,10 @@ export class Machine implements Look {
     this.raw = instantiate(module, { maxBytes });
     this.layouts = new Layouts(this.raw);
     this.#points = new CheckPoints(module, maxBytes, budget);
+    this.#actor = new Actor(this.raw, this.#names);
     this.#program = program;
     this.#names.use(program.names);
+    this.#due = this.#points.due(0, this.raw);
   }
 
   get program(): Program {
@@ -103,12 +108,16 @@ export class Machine implements Look {
     if (to < this.#present || copy > this.#present + WORTH_A_COPY) this.#restore(copy);
     while (this.#present < to && this.#run(this.#present)) {
       this.#present += 1;
-      if (this.#points.isDue(this.#present, this.raw)) this.#points.add(this.#present, this.raw);
+      if (this.#present < this.#due) continue;
+      this.#points.addIfDue(this.#present, this.raw);
+      this.#due = this.#points.due(this.#present, this.raw);
     }
   }
 
   #restore(step: number): void {
     this.raw = this.#points.restore(step);
+    this.#actor = new Actor(this.raw, this.#names);
+    this.#due = this.#points.due(step, this.raw);
     this.#names.move(this.#present, step);
     this.#present = step;
   }
@@ -137,7 +146,7 @@ export class Machine implements Look {
   #result(step: Step): number {
     if (step.op === 'wrong') return WRONG;
     try {
-      return act(this.raw, this.#names, step);
+      return this.#actor.act(step);
     } catch (fault) {
       // A bug of the module, which says so, or memory that somebody wrote over.
       if (!(fault instanceof KmemError || fault instanceof WebAssembly.RuntimeError)) throw fault;

@@ -14,13 +14,21 @@
 import { constant, DEEPEST, type Expr, expression, type Turns } from './expr.ts';
 import { ScriptFault, type Token } from './lexer.ts';
 import { nearest } from './nearest.ts';
-import { Block, BlockProgram, type Operation, type Statement } from './program.ts';
+import { Block, BlockProgram, type Statement } from './program.ts';
 import { Reader, toByte, toSize } from './reader.ts';
 import type { Cond, Place, Program, ScriptError, Step, StoreKind } from './types.ts';
 import { ON_CELL, RESERVED, STORES, VERBS } from './words.ts';
 
 /** All of a step but what every step has. */
 type Bare<S = Step> = S extends Step ? Omit<S, 'line' | 'expect'> : never;
+
+/** Puts into a step what every step has. It is the step's own object: one is made for each step that is run. */
+function complete(bare: Bare, line: number, expect: Cond | null): Step {
+  const step = bare as Step;
+  step.line = line;
+  step.expect = expect;
+  return step;
+}
 
 /** Reads a script. The program holds every line that could be read. */
 export function parse(text: string): { program: Program; errors: ScriptError[] } {
@@ -92,14 +100,7 @@ class Parser extends Reader {
     }
     const make = this.operation();
     const line = first.line;
-    const operation: Operation = {
-      is: 'operation',
-      line,
-      say,
-      begin,
-      make: (turns) => ({ ...make(turns), line, expect }) as Step,
-    };
-    return operation;
+    return { is: 'operation', line, say, begin, make: (turns) => complete(make(turns), line, expect) };
   }
 
   private say(): null {

@@ -30,7 +30,8 @@ export class Layouts {
   /** Where a field stands in a header. */
   offset(kind: KindName, owner: Owner, name: string): number {
     const offset = this.offsets.get(`${kind} ${owner} ${name}`);
-    if (offset === undefined) throw new Error(`The module has no field “${name}” in the header of a ${kind}'s ${owner}.`);
+    if (offset === undefined)
+      throw new Error(`The module has no field “${name}” in the header of a ${kind}'s ${owner}.`);
     return offset;
   }
 

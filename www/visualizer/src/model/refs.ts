@@ -2,11 +2,12 @@
 
 import { grown, type Look, type StoreAt, viewsOf } from './look.ts';
 import { readStore } from './read.ts';
-import { KIND_NAMES, POOL_STATE, type RefModel, type StoreModel, WHAT } from './types.ts';
+import { KIND, POOL_STATE, type PoolModel, type RefModel, type StoreModel, WHAT } from './types.ts';
 
 /** Payload bytes that are looked through for addresses; what is beyond is left out. */
 const MOST_SCANNED = 1 << 20;
-const REF = KIND_NAMES.indexOf('ref');
+const REF = KIND.ref;
+const ANY = -1;
 
 class Refs implements RefModel {
   readonly kind = 'ref';
@@ -22,25 +23,11 @@ class Refs implements RefModel {
   holder = new Uint32Array(0);
   offset = new Uint32Array(0);
   readonly byPayload = new Map<number, number>();
-  /** Live payloads: where, and how long. */
-  private payloads = 0;
-  private payloadAt = new Uint32Array(0);
-  private payloadLen = new Uint32Array(0);
 
   begin(): void {
     this.count = 0;
     this.holders = 0;
-    this.payloads = 0;
     this.byPayload.clear();
-  }
-
-  addPayload(at: number, len: number): void {
-    const i = this.payloads;
-    this.payloadAt = grown(this.payloadAt, i + 1);
-    this.payloadLen = grown(this.payloadLen, i + 1);
-    this.payloadAt[i] = at;
-    this.payloadLen[i] = len;
-    this.payloads += 1;
   }
 
   addCell(at: number, size: number, refs: number, src: StoreAt, tainted: number): void {
@@ -61,18 +48,20 @@ class Refs implements RefModel {
     this.count += 1;
   }
 
-  /** Looks through the live payloads for addresses of counted cells. */
-  scan(words: Uint32Array): void {
-    if (this.count === 0) return;
+  /** Looks through live payloads for addresses of counted cells. */
+  scan(look: Look, models: readonly StoreModel[]): void {
+    const { words } = viewsOf(look);
     let left = MOST_SCANNED;
-    for (let i = 0; i < this.payloads && left > 0; i += 1) {
-      const at = this.payloadAt[i] as number;
-      const len = Math.min(this.payloadLen[i] as number, left);
-      left -= len;
-      for (let offset = 0; offset + 4 <= len; offset += 4) {
-        const cell = this.byPayload.get(words[(at + offset) >> 2] as number);
-        if (cell !== undefined) this.addHolder(cell, at, offset);
-      }
+    for (const model of models) {
+      eachPayload(look, model, ANY, (at, len) => {
+        const end = at + Math.min(len, left);
+        left -= len;
+        for (let place = at; place + 4 <= end; place += 4) {
+          const cell = this.byPayload.get(words[place >> 2] as number);
+          if (cell !== undefined) this.addHolder(cell, at, place - at);
+        }
+        return left <= 0;
+      });
     }
   }
 
@@ -100,19 +89,19 @@ class Refs implements RefModel {
 export function readRefs(look: Look, stores: readonly StoreAt[], model?: RefModel): RefModel {
   const refs = model instanceof Refs ? model : new Refs();
   refs.begin();
-  for (const store of stores) {
-    const pieces = readStore(look, store);
+  const models = stores.map((store) => readStore(look, store));
+  for (const [i, store] of stores.entries()) {
+    const pieces = models[i] as StoreModel;
     const fronts = new Fronts(look, store);
-    eachPayload(look, pieces, (at, len, kind) => {
+    eachPayload(look, pieces, REF, (at, len) => {
       // Of a heap or region the walk tells the counted cell's own payload; elsewhere its front is in the block.
-      const payload = kind === REF ? fronts.find(at, len, pieces.kind === 'pool' || pieces.kind === 'tree') : 0;
-      if (payload === 0) return refs.addPayload(at, len);
-      const size = fronts.size(payload);
-      refs.addCell(payload, size, fronts.refs(payload), store, fronts.tainted(payload));
-      refs.addPayload(payload, size);
+      const payload = fronts.find(at, len, pieces.kind === 'pool' || pieces.kind === 'tree');
+      if (payload > 0)
+        refs.addCell(payload, fronts.size(payload), fronts.refs(payload), store, fronts.tainted(payload));
+      return false;
     });
   }
-  refs.scan(viewsOf(look).words);
+  if (refs.count > 0) refs.scan(look, models);
   return refs;
 }
 
@@ -171,22 +160,31 @@ class Fronts {
   }
 }
 
-/** Visits the payloads of a store's live cells: where, how long, and what they are used as. */
-function eachPayload(look: Look, model: StoreModel, visit: (at: number, len: number, kind: number) => void): void {
+/** Visits the payloads of a store's live cells, or of those that are used as a kind, until `visit` says to stop. */
+function eachPayload(look: Look, model: StoreModel, kind: number, visit: (at: number, len: number) => boolean): void {
   if (model.kind === 'pool') {
-    const { bytes } = viewsOf(look);
-    const kind = look.layouts.offset('pool', 'cell', 'kind');
-    for (let i = 0; i < model.count; i += 1) {
-      if (model.state[i] !== POOL_STATE.used && model.state[i] !== POOL_STATE.tainted) continue;
-      const at = model.address(i);
-      visit(at + model.header, model.stride - model.header, bytes[at + kind] as number);
-    }
-  } else if (model.kind === 'tree') {
-    for (let i = 1; i < model.count; i += 1)
-      visit(model.payloadAt(i), model.size[i] as number, model.kindOf[i] as number);
-  } else {
-    for (let i = 0; i < model.count; i += 1) {
-      if (model.what[i] === WHAT.used) visit(model.payloadAt(i), model.payload[i] as number, model.kindOf[i] as number);
+    eachCell(look, model, kind, visit);
+    return;
+  }
+  const [sizes, from] = model.kind === 'tree' ? [model.size, 1] : [model.payload, 0];
+  for (let i = from; i < model.count; i += 1) {
+    const isLive = model.kind === 'tree' || model.what[i] === WHAT.used;
+    if (!isLive || (kind !== ANY && model.kindOf[i] !== kind)) continue;
+    if (visit(model.payloadAt(i), sizes[i] as number)) return;
+  }
+}
+
+function eachCell(look: Look, pool: PoolModel, kind: number, visit: (at: number, len: number) => boolean): void {
+  const { bytes } = viewsOf(look);
+  const offset = look.layouts.offset('pool', 'cell', 'kind');
+  const { state, header, stride } = pool;
+  for (let run = 0; run < pool.runs; run += 1) {
+    const first = pool.runFirst[run] as number;
+    const end = first + (pool.runCount[run] as number);
+    for (let i = first, at = pool.runAt[run] as number; i < end; i += 1, at += stride) {
+      if (state[i] !== POOL_STATE.used && state[i] !== POOL_STATE.tainted) continue;
+      if (kind !== ANY && bytes[at + offset] !== kind) continue;
+      if (visit(at + header, stride - header)) return;
     }
   }
 }
