@@ -287,6 +287,10 @@ describe('errors', () => {
       'a[0] = alloc h 8',
       'a[1] = alloc h 8',
     ]);
+    expect(steps('heap h\na = alloc h 8\npoint a at a offset 2\nfill a 256').slice(2)).toEqual([
+      '# An address stands at a multiple of 4, and 2 is none.',
+      '# A byte is a number from 0 to 255, and this one is 256.',
+    ]);
     expect(steps('heap h\nfor i in 0..1 { a = alloc h 8 / i }').slice(1)).toEqual([
       '# Nothing can be divided by 0.',
       'a = alloc h 8',

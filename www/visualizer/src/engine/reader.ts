@@ -233,6 +233,12 @@ export function toSize(value: number): number {
   return whole(value);
 }
 
+/** Where an address can stand: those at other places would not be seen. */
+export function toWord(value: number): number {
+  if (value % 4 === 0) return value;
+  throw new Wrong(`An address stands at a multiple of 4, and ${value} is none.`);
+}
+
 export function toByte(value: number): number {
   if (value <= 255) return value;
   throw new Wrong(`A byte is a number from 0 to 255, and this one is ${value}.`);

@@ -15,7 +15,7 @@ import { constant, DEEPEST, type Expr, expression, type Turns } from './expr.ts'
 import { ScriptFault, type Token } from './lexer.ts';
 import { nearest } from './nearest.ts';
 import { Block, BlockProgram, type Statement } from './program.ts';
-import { Reader, toByte, toSize } from './reader.ts';
+import { Reader, toByte, toSize, toWord } from './reader.ts';
 import type { Cond, Place, Program, ScriptError, Step, StoreKind } from './types.ts';
 import { ON_CELL, RESERVED, STORES, VERBS } from './words.ts';
 
@@ -313,7 +313,7 @@ class Parser extends Reader {
       this.lexer.take();
       offset = this.number();
     }
-    return (turns) => ({ op: 'point', cell: cell(turns), target: target(turns), offset: offset(turns) });
+    return (turns) => ({ op: 'point', cell: cell(turns), target: target(turns), offset: toWord(offset(turns)) });
   }
 
   /** `a = alloc h 100`, or no operation at all. */
