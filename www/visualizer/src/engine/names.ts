@@ -45,10 +45,12 @@ export class Names {
   private readonly index = new Growing(Int32Array);
   private readonly old = new Growing(Float64Array);
   private readonly now = new Growing(Float64Array);
-  /** By slot of the module's table of cells: the name (from 1) that holds the cell last handed out there, and its index. */
-  private holder = new Growing(Int32Array);
-  private holderIndex = new Growing(Int32Array);
-  private holdersKnown = true;
+  /** By slot of the module's table of cells: the name (from 1) of the cell last handed out there, and its index. */
+  private readonly holder = new Growing(Int32Array);
+  private readonly holderIndex = new Growing(Int32Array);
+  /** By step: what these were before. */
+  private readonly oldHolder = new Growing(Int32Array);
+  private readonly oldHolderIndex = new Growing(Int32Array);
 
   /** From now on, names are numbered as this program numbers them. */
   use(names: readonly string[]): void {
@@ -77,13 +79,17 @@ export class Names {
   set(step: number, { id, index }: Place, handle: number, sort: Sort): void {
     const whose = this.ids[id] as number;
     const held = this.all[whose] as Held;
+    held.sort = sort;
     this.whose.set(step, whose + 1);
     this.index.set(step, index);
     this.old.set(step, held.get(index));
     this.now.set(step, handle);
-    held.sort = sort;
-    held.set(index, handle);
-    if (sort === 'cell') this.noteHolder(whose, index, handle);
+    if (sort === 'cell') {
+      const slot = handle % SLOTS;
+      this.oldHolder.set(step, this.holder.get(slot));
+      this.oldHolderIndex.set(step, this.holderIndex.get(slot));
+    }
+    this.redo(step);
   }
 
   /** A step changes no name. */
@@ -93,19 +99,33 @@ export class Names {
 
   /** Undoes the steps from `from` down to `to`, or does them again up to it. */
   move(from: number, to: number): void {
-    for (let step = from - 1; step >= to; step -= 1) this.apply(step, this.old);
-    for (let step = from; step < to; step += 1) this.apply(step, this.now);
-    this.holdersKnown = false;
+    for (let step = from - 1; step >= to; step -= 1) this.undo(step);
+    for (let step = from; step < to; step += 1) this.redo(step);
   }
 
-  private apply(step: number, handles: Growing<Float64Array>): void {
+  private undo(step: number): void {
+    const held = this.all[this.whose.get(step) - 1];
+    if (!held) return;
+    held.set(this.index.get(step), this.old.get(step));
+    if (held.sort !== 'cell') return;
+    const slot = this.now.get(step) % SLOTS;
+    this.holder.set(slot, this.oldHolder.get(step));
+    this.holderIndex.set(slot, this.oldHolderIndex.get(step));
+  }
+
+  private redo(step: number): void {
     const whose = this.whose.get(step);
-    if (whose > 0) (this.all[whose - 1] as Held).set(this.index.get(step), handles.get(step));
+    const held = this.all[whose - 1];
+    if (!held) return;
+    const [index, handle] = [this.index.get(step), this.now.get(step)];
+    held.set(index, handle);
+    if (held.sort !== 'cell') return;
+    this.holder.set(handle % SLOTS, whose);
+    this.holderIndex.set(handle % SLOTS, index);
   }
 
   /** The name that holds a cell, as it is written; '' if none does. */
   of(cell: number): string {
-    if (!this.holdersKnown) this.findHolders();
     const held = this.all[this.holder.get(cell % SLOTS) - 1];
     const index = this.holderIndex.get(cell % SLOTS);
     return held && held.get(index) === cell ? written(held.name, index) : '';
@@ -119,26 +139,6 @@ export class Names {
         if (held.get(index) !== 0) visit(written(held.name, index), held.get(index));
       }
     }
-  }
-
-  private findHolders(): void {
-    this.holder = new Growing(Int32Array);
-    this.holderIndex = new Growing(Int32Array);
-    this.holdersKnown = true;
-    for (const [name, held] of this.all.entries()) {
-      if (held.sort !== 'cell') continue;
-      for (let index = -1; index < held.indexed.length; index += 1) {
-        const handle = held.get(index);
-        const there = this.all[this.holder.get(handle % SLOTS) - 1]?.get(this.holderIndex.get(handle % SLOTS)) ?? 0;
-        // Of two handles that had the same slot, the later one is greater: it has the greater generation.
-        if (handle > there) this.noteHolder(name, index, handle);
-      }
-    }
-  }
-
-  private noteHolder(name: number, index: number, handle: number): void {
-    this.holder.set(handle % SLOTS, name + 1);
-    this.holderIndex.set(handle % SLOTS, index);
   }
 
   private held(id: number): Held {
