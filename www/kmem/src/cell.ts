@@ -75,6 +75,13 @@ export class Cell<S extends Store = Store> {
    * that), and shows what others wrote once the cell has gone.
    *
    * @throws {@link KmemError} `bad_address` when the cell has gone.
+   *
+   * @example
+   * ```ts
+   * cell.bytes.set([1, 2, 3]);
+   * heap.alloc(1 << 20); // the memory grows
+   * cell.bytes[1]; // 2
+   * ```
    */
   get bytes(): Uint8Array<ArrayBuffer> {
     const { buffer } = this.store.kmem.memory;
@@ -90,6 +97,12 @@ export class Cell<S extends Store = Store> {
    * Gives the cell back. A counted cell loses a reference; a node goes with all below it.
    *
    * @throws {@link KmemError} `bad_address` when it has gone already, `in_use` if a guard refuses.
+   *
+   * @example
+   * ```ts
+   * cell.free();
+   * cell.live; // false
+   * ```
    */
   free(): void {
     answer(this.exports.cell_free(this.handle));
@@ -98,17 +111,41 @@ export class Cell<S extends Store = Store> {
   /**
    * Destroys the bytes, then gives the cell back. A counted cell that is still shared loses a reference, and its bytes
    * go with the last.
+   *
+   * @example
+   * ```ts
+   * cell.bytes.fill(7);
+   * cell.shred();
+   * ```
    */
   shred(): void {
     answer(this.exports.cell_shred(this.handle));
   }
 
-  /** Marks the cell, so that its bytes are destroyed however it goes. */
+  /**
+   * Marks the cell, so that its bytes are destroyed however it goes.
+   *
+   * @example
+   * ```ts
+   * cell.taint();
+   * cell.tainted; // true
+   * cell.free(); // as good as shred
+   * ```
+   */
   taint(): void {
     answer(this.exports.cell_taint(this.handle));
   }
 
-  /** Zeroes the payload. */
+  /**
+   * Zeroes the payload.
+   *
+   * @example
+   * ```ts
+   * cell.bytes.fill(7);
+   * cell.zero();
+   * cell.bytes[0]; // 0
+   * ```
+   */
   zero(): void {
     answer(this.exports.cell_zero(this.handle));
   }
@@ -116,6 +153,14 @@ export class Cell<S extends Store = Store> {
   /**
    * A copy in the same store; of a node, under the same parent and without its children. Taint is inherited. A counted
    * cell's copy has one reference.
+   *
+   * @example
+   * ```ts
+   * cell.bytes[0] = 7;
+   * const copy = cell.dup();
+   * cell.free();
+   * copy.bytes[0]; // 7
+   * ```
    */
   dup(): this {
     return this.again(answer(this.exports.cell_dup(this.handle)));
@@ -126,12 +171,25 @@ export class Cell<S extends Store = Store> {
    * place.
    *
    * @throws {@link KmemError} `bad_size` beyond a pool's cell, `mismatch` for a counted cell.
+   *
+   * @example
+   * ```ts
+   * cell.resize(1000);
+   * cell.size; // 1000
+   * ```
    */
   resize(size: number): void {
     answer(this.exports.cell_resize(this.handle, size));
   }
 
-  /** Releases the cell, if it is still there. */
+  /**
+   * Releases the cell, if it is still there.
+   *
+   * @example
+   * ```ts
+   * using cell = heap.alloc(100);
+   * ```
+   */
   [Symbol.dispose](): void {
     if (this.live) this.free();
   }
@@ -183,12 +241,31 @@ export class RefCell extends Cell {
  * ```
  */
 export class TreeCell extends Cell {
-  /** A node below this one: its last child. */
+  /**
+   * A node below this one: its last child.
+   *
+   * @example
+   * ```ts
+   * const node = tree.root.alloc(32);
+   * const below = node.alloc(16, { zeroed: true });
+   * below.bytes[0]; // 0
+   * ```
+   */
   alloc(size: number, { align = 0, zeroed = false }: CellOptions = {}): TreeCell {
     return this.again(answer(this.exports.tree_alloc(this.handle, size, align, Number(zeroed))));
   }
 
-  /** Releases all that is below this node, and keeps the node. */
+  /**
+   * Releases all that is below this node, and keeps the node.
+   *
+   * @example
+   * ```ts
+   * const node = tree.alloc(32);
+   * const below = node.alloc(16);
+   * node.freeChildren();
+   * [node.live, below.live]; // [true, false]
+   * ```
+   */
   freeChildren(): void {
     answer(this.exports.tree_free_children(this.handle));
   }
@@ -197,24 +274,65 @@ export class TreeCell extends Cell {
    * Moves the node, with all below it, to be the last child of another of the same tree.
    *
    * @throws {@link KmemError} `in_use` where that would make a loop, `bad_address` for a node of another tree.
+   *
+   * @example
+   * ```ts
+   * const [one, two] = [tree.alloc(32), tree.alloc(32)];
+   * two.moveTo(one);
+   * one.free();
+   * two.live; // false
+   * ```
    */
   moveTo(parent: TreeCell): void {
     if (parent.store.kmem !== this.store.kmem) throw new KmemError('bad_address', 'a node of another instance');
     answer(this.exports.tree_move(this.handle, parent.handle));
   }
 
-  /** Has the node refuse to be released: what would, throws `in_use` and releases nothing. */
+  /**
+   * Has the node refuse to be released: what would, throws `in_use` and releases nothing.
+   *
+   * @example
+   * ```ts
+   * const node = tree.alloc(32);
+   * node.guard();
+   * try {
+   *   tree.destroy();
+   * } catch (error) {
+   *   error.cond; // 'in_use'
+   * }
+   * ```
+   */
   guard(): void {
     answer(this.exports.tree_guard(this.handle, 1));
   }
 
-  /** Takes the guard off. */
+  /**
+   * Takes the guard off.
+   *
+   * @example
+   * ```ts
+   * const node = tree.alloc(32);
+   * node.guard();
+   * node.unguard();
+   * node.free();
+   * ```
+   */
   unguard(): void {
     answer(this.exports.tree_guard(this.handle, 0));
   }
 }
 
-/** A place in a linear region, to which it can be rewound. */
+/**
+ * A place in a linear region, to which it can be rewound.
+ *
+ * @example
+ * ```ts
+ * const mark = lin.mark();
+ * const later = lin.alloc(100);
+ * lin.rewind(mark);
+ * later.live; // false
+ * ```
+ */
 export class Mark {
   /** The region. */
   readonly store: Lin;

@@ -42,7 +42,7 @@ const MEANING: Record<Cond, string> = {
  * try {
  *   cell.free();
  * } catch (error) {
- *   console.log(error.cond); // bad_address
+ *   error.cond; // 'bad_address'
  * }
  * ```
  */
@@ -58,7 +58,14 @@ export class KmemError extends Error {
   }
 }
 
-/** The answer of one of the module's functions, unless it is a refusal, which is thrown. */
+/**
+ * The answer of one of the module's functions, unless it is a refusal, which is thrown.
+ *
+ * @example
+ * ```ts
+ * answer(raw.exports.cell_size(cell.handle)); // 100
+ * ```
+ */
 export function answer(number: number): number {
   if (number < 0) throw new KmemError(CONDS[-number] ?? 'fail_assert');
   return number;

@@ -77,14 +77,28 @@ export class Inspection {
     return this.words.length / RECORD_STRIDE;
   }
 
-  /** A number of a piece. */
+  /**
+   * A number of a piece.
+   *
+   * @example
+   * ```ts
+   * heap.inspect().get(0, 'len') === heap.stats().held; // true
+   * ```
+   */
   get(piece: number, column: Column): number {
     const word = this.words[piece * RECORD_STRIDE + RECORD[column]];
     if (word === undefined) throw new RangeError(`there are ${this.length} pieces, and none of number ${piece}`);
     return word;
   }
 
-  /** A piece as an object. */
+  /**
+   * A piece as an object.
+   *
+   * @example
+   * ```ts
+   * heap.inspect().piece(0).what; // 'block'
+   * ```
+   */
   piece(piece: number): Piece {
     const links = piece * RECORD_STRIDE + RECORD.links;
     return {
@@ -102,7 +116,18 @@ export class Inspection {
     };
   }
 
-  /** The pieces as objects, made one by one. */
+  /**
+   * The pieces as objects, made one by one.
+   *
+   * @example
+   * ```ts
+   * let live = 0;
+   * for (const piece of heap.inspect()) {
+   *   if (piece.what === 'used') live++;
+   * }
+   * live; // 1
+   * ```
+   */
   *[Symbol.iterator](): IterableIterator<Piece> {
     for (let piece = 0; piece < this.length; piece++) yield this.piece(piece);
   }

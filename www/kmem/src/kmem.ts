@@ -45,6 +45,12 @@ export interface RefOptions extends CellOptions {
  * An instance of kmem: a memory of its own, and the stores in it.
  *
  * Made by {@link createKmem}. Instances know nothing of each other.
+ *
+ * @example
+ * ```ts
+ * const [one, two] = [await createKmem(), await createKmem()];
+ * one.memory === two.memory; // false
+ * ```
  */
 export class Kmem {
   /** The module itself: its functions on numbers, and copies of its memory. */
@@ -61,17 +67,41 @@ export class Kmem {
     return this.raw.memory;
   }
 
-  /** A heap: any size, any order. */
+  /**
+   * A heap: any size, any order.
+   *
+   * @example
+   * ```ts
+   * const heap = kmem.heap();
+   * heap.alloc(100).free();
+   * ```
+   */
   heap(options: StoreOptions = {}): Heap {
     return new Heap(this, answer(this.raw.exports.heap_new(...this.#place(options))));
   }
 
-  /** A linear region: one cell after the other. */
+  /**
+   * A linear region: one cell after the other.
+   *
+   * @example
+   * ```ts
+   * const lin = kmem.lin({ capacity: 1 << 16 });
+   * lin.alloc(100);
+   * ```
+   */
   lin(options: LinOptions = {}): Lin {
     return new Lin(this, answer(this.raw.exports.lin_new(...this.#place(options), options.capacity ?? 0)));
   }
 
-  /** A pool of cells of `cellSize` bytes. */
+  /**
+   * A pool of cells of `cellSize` bytes.
+   *
+   * @example
+   * ```ts
+   * const pool = kmem.pool(48, { cells: 100, limit: 1000, in: kmem.heap() });
+   * pool.alloc().size; // 48
+   * ```
+   */
   pool(cellSize: number, options: PoolOptions = {}): Pool {
     const { align = 0, cells = 0, limit = 0 } = options;
     const place = this.#place(options);
@@ -82,12 +112,26 @@ export class Kmem {
    * A tree: every cell goes with its parent.
    *
    * @throws {@link KmemError} `mismatch` in another tree.
+   *
+   * @example
+   * ```ts
+   * const tree = kmem.tree({ fixed: 10_000 });
+   * tree.root.alloc(32).alloc(16);
+   * ```
    */
   tree(options: StoreOptions = {}): Tree {
     return new Tree(this, answer(this.raw.exports.tree_new(...this.#place(options))));
   }
 
-  /** A counted cell, with one reference. */
+  /**
+   * A counted cell, with one reference.
+   *
+   * @example
+   * ```ts
+   * const shared = kmem.ref(64);
+   * shared.up(); // 2
+   * ```
+   */
   ref(size: number, options: RefOptions = {}): RefCell {
     const { in: store, ...cell } = options;
     if (store !== undefined) return this.#own(store).ref(size, cell);
@@ -95,7 +139,14 @@ export class Kmem {
     return this.#refs.ref(size, cell);
   }
 
-  /** Figures of what the instance needs for itself: its tables, and the bytes of fixed stores. */
+  /**
+   * Figures of what the instance needs for itself: its tables, and the bytes of fixed stores.
+   *
+   * @example
+   * ```ts
+   * kmem.stats().held > 0; // true
+   * ```
+   */
   stats(): Stats {
     const stat = (which: number) => answer(this.raw.exports.module_stat(which));
     return { live: stat(STAT.live), bytes: stat(STAT.bytes), peak: stat(STAT.peak), held: stat(STAT.held) };

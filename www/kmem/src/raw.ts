@@ -215,27 +215,76 @@ export interface RawOptions {
   maxBytes?: number;
 }
 
-/** An instance of the module. */
+/**
+ * An instance of the module.
+ *
+ * If the module finds a bug in itself, the call that met it throws `fail_assert` with its message, and the instance is
+ * good for nothing more.
+ */
 export interface RawKmem {
   readonly memory: WebAssembly.Memory;
   readonly exports: RawExports;
   /**
    * The pieces of a store's memory, {@link RECORD_STRIDE} words each (see {@link RECORD}), in the order of `inspect`.
    * The array is good until the next call.
+   *
+   * @example
+   * ```ts
+   * const words = raw.records(heap.handle);
+   * words[RECORD.what]; // 0
+   * words[RECORD_STRIDE + RECORD.what]; // 1
+   * ```
    */
   records(store: StoreHandle): Uint32Array;
   /**
    * A pool's blocks, {@link RUN_STRIDE} words each (see {@link RUN}), newest first; those that wait to be used again
    * come last, with no cell handed out. The array is good until the next call.
+   *
+   * @example
+   * ```ts
+   * pool.alloc();
+   * raw.runs(pool.handle)[RUN.count]; // 1
+   * ```
    */
   runs(store: StoreHandle): Uint32Array;
-  /** The headers that have to do with a kind, a number of {@link KIND}. */
+  /**
+   * The headers that have to do with a kind, a number of {@link KIND}.
+   *
+   * @example
+   * ```ts
+   * const node = raw.fronts(KIND.tree).find((front) => front.owner === 'cell');
+   * node.fields.find((field) => field.name === 'parent').offset; // 8
+   * ```
+   */
   fronts(kind: number): Front[];
-  /** What the numbers of kinds, of pieces, of cells' states (a header's `mark`) and of conditions are called. */
+  /**
+   * What the numbers of kinds, of pieces, of cells' states (a header's `mark`) and of conditions are called.
+   *
+   * @example
+   * ```ts
+   * raw.names('kind').get(KIND.pool); // 'pool'
+   * ```
+   */
   names(of: (typeof NAMES)[number]): Map<number, string>;
-  /** A copy of the memory: of everything. */
+  /**
+   * A copy of the memory: of everything.
+   *
+   * @example
+   * ```ts
+   * raw.snapshot().length === raw.memory.buffer.byteLength; // true
+   * ```
+   */
   snapshot(): Uint8Array;
-  /** A fresh instance with the memory of a snapshot; this one stays as it is. */
+  /**
+   * A fresh instance with the memory of a snapshot; this one stays as it is.
+   *
+   * @example
+   * ```ts
+   * const before = raw.snapshot();
+   * cell.free();
+   * raw.restore(before).exports.cell_size(cell.handle); // 100
+   * ```
+   */
   restore(snapshot: Uint8Array): RawKmem;
 }
 
@@ -398,7 +447,14 @@ class Instance implements RawKmem {
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
-/** The module that the package brings, compiled once. */
+/**
+ * The module that the package brings, compiled once.
+ *
+ * @example
+ * ```ts
+ * const kmem = await createKmem({ module: await compile() });
+ * ```
+ */
 export function compile(): Promise<WebAssembly.Module> {
   compiled ??= inflate(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))).then(WebAssembly.compile);
   return compiled;
