@@ -143,6 +143,19 @@ reset p`;
     expect(machine.copies).toBeLessThan(Math.max(budget, 4 << 20));
   });
 
+  test('leaves the same bytes, and looking changes none', async () => {
+    const { machine } = await played({});
+    for (const step of [31_000, 7_777, 20_000]) {
+      machine.seek(step);
+      machine.hash();
+      for (const store of machine.stores) store.stats();
+      machine.named();
+      const again = await machineOf(script);
+      again.seek(step);
+      expect(Buffer.compare(Buffer.from(machine.raw.memory.buffer), Buffer.from(again.raw.memory.buffer))).toBe(0);
+    }
+  });
+
   test('is quick enough to drag', async () => {
     const { machine } = await played({});
     const next = chance(2);

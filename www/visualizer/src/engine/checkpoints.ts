@@ -46,16 +46,16 @@ export class CheckPoints {
     return this.points[this.find(step)]?.step ?? 0;
   }
 
-  /** The first step after `step` that is far enough from the copy before it; it may be too near to the one after it. */
-  due(step: number, raw: RawKmem): number {
-    return Math.max(step + 1, Math.ceil(this.before(step) + this.apart(raw)));
+  /** The next step after `step` that is far enough from the copy before it, where `patience` stretches how far that is. */
+  due(step: number, raw: RawKmem, patience = 1): number {
+    return Math.max(step + 1, Math.ceil(this.before(step) + patience * this.apart(raw)));
   }
 
-  /** Makes a copy, unless one is near. */
-  addIfDue(step: number, raw: RawKmem): void {
+  /** Makes a copy, unless there is one soon after. */
+  add(step: number, raw: RawKmem): void {
     const found = this.find(step);
     const after = this.points[found + 1]?.step ?? Number.POSITIVE_INFINITY;
-    if (step < this.due(step - 1, raw) || after - step < this.apart(raw) / 2) return;
+    if (after - step < this.apart(raw) / 2) return;
     const pages = copy(raw, this.points[found]?.pages ?? []);
     for (const page of pages) this.uses.set(page, (this.uses.get(page) ?? 0) + 1);
     this.points.splice(found + 1, 0, { step, pages });

@@ -34,6 +34,10 @@ const TRAP = -101;
 /** Going forward by a copy is worth it where that saves so many steps. */
 const WORTH_A_COPY = 2000;
 
+/** So many steps in one go are many; where there are fewer, copies are so many times further apart. */
+const LONG = 10_000;
+const PATIENCE = 8;
+
 /** The conditions in words. */
 const MEANINGS = new Map(CONDS.map((cond) => [cond, cond ? new KmemError(cond).message : '']));
 
@@ -51,8 +55,6 @@ export class Machine implements Look {
   readonly #stores = new Stores(this);
   readonly #points: CheckPoints;
   #actor: Actor;
-  /** The step after which it is to be seen whether a copy is due. */
-  #due = 0;
   /** What the module said when it last stopped. */
   #lastWords = '';
 
@@ -72,7 +74,6 @@ export class Machine implements Look {
     this.#actor = new Actor(this.raw, this.#names);
     this.#program = program;
     this.#names.use(program.names);
-    this.#due = this.#points.due(0, this.raw);
   }
 
   get program(): Program {
@@ -106,18 +107,20 @@ export class Machine implements Look {
     const to = Math.max(0, Math.min(Math.floor(target), this.length));
     const copy = this.#points.before(Math.min(to, this.#reached));
     if (to < this.#present || copy > this.#present + WORTH_A_COPY) this.#restore(copy);
+    // A copy takes a while. Who waits for many steps does not notice it; in between frames it is put off.
+    const patience = to - this.#present < LONG ? PATIENCE : 1;
+    let due = this.#points.due(this.#present, this.raw, patience);
     while (this.#present < to && this.#run(this.#present)) {
       this.#present += 1;
-      if (this.#present < this.#due) continue;
-      this.#points.addIfDue(this.#present, this.raw);
-      this.#due = this.#points.due(this.#present, this.raw);
+      if (this.#present < due) continue;
+      this.#points.add(this.#present, this.raw);
+      due = this.#points.due(this.#present, this.raw, patience);
     }
   }
 
   #restore(step: number): void {
     this.raw = this.#points.restore(step);
     this.#actor = new Actor(this.raw, this.#names);
-    this.#due = this.#points.due(step, this.raw);
     this.#names.move(this.#present, step);
     this.#present = step;
   }
