@@ -134,3 +134,58 @@ pub const fn front(kind: Kind, owner: Owner) -> Option<Front> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::alloc::Layout;
+    use core::mem::MaybeUninit;
+    use std::vec::Vec;
+
+    /// Every header that there is, with its kind and what it stands in front of.
+    fn all() -> Vec<(Kind, Owner, Front)> {
+        let each = |kind| Owner::ALL.into_iter().filter_map(move |owner| Some((kind, owner, front(kind, owner)?)));
+        Kind::ALL.into_iter().flat_map(each).collect()
+    }
+
+    #[test]
+    fn fields_lie_in_their_headers_one_after_the_other() {
+        for (kind, owner, front) in all() {
+            let mut end = 0;
+            for field in front.fields {
+                assert!(field.offset >= end && field.size > 0, "{} of a {kind} {owner:?}", field.name);
+                end = field.offset + field.size;
+                let same = front.fields.iter().filter(|other| other.name == field.name).count();
+                assert!(same == 1, "{} of a {kind} {owner:?} is there {same} times", field.name);
+            }
+            assert!(end > 0 && end <= front.size, "a {kind} {owner:?}");
+        }
+        assert_eq!(all().len(), 15, "five cells, four stores, three blocks, two sorts of free room, and marks");
+    }
+
+    #[test]
+    fn a_cells_header_ends_where_its_payload_begins() {
+        for kind in [Kind::Heap, Kind::Lin, Kind::Pool, Kind::Ref, Kind::Tree] {
+            let front = front(kind, Owner::Cell).expect("all have one");
+            assert!(front.size.is_multiple_of(crate::MIN_ALIGN), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_header_has_what_its_fields_say() {
+        let mut bytes = [MaybeUninit::uninit(); 1024];
+        let heap = crate::Heap::fixed(&mut bytes);
+        let cell = heap.alloc(Layout::new::<[u64; 5]>()).expect("room").cast::<u8>();
+        let front = front(Kind::Heap, Owner::Cell).expect("it has one");
+        let field = |name| front.fields.iter().find(|field| field.name == name).expect("it is there");
+        let at = |field: &Field| cell.as_ptr().wrapping_sub(front.size).wrapping_add(field.offset);
+        // SAFETY: in front of a live cell's payload is its header, this long and initialised.
+        let byte = |name| unsafe { at(field(name)).read() };
+        assert_eq!(byte("kind"), Kind::Heap as u8);
+        assert_eq!(1_usize << byte("align"), crate::MIN_ALIGN);
+        assert!(STATES.contains(&(byte("mark"), "live")));
+        // SAFETY: as above; the field is a word, and aligned as one.
+        let size = unsafe { at(field("size")).cast::<usize>().read() };
+        assert_eq!(size, front.size + size_of::<[u64; 5]>());
+    }
+}

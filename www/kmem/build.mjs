@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, deflateRawSync } from 'node:zlib';
@@ -34,6 +35,11 @@ const options = ['-Oz', '--zero-filled-memory', '--strip-debug', '--strip-produc
 run(join(dirname(resolve('binaryen')), 'bin', 'wasm-opt'), built, ...options, '-o', wasm);
 
 const bytes = readFileSync(wasm);
+// Where something panics is told by file, also by files of other crates.
+if (bytes.includes(homedir())) {
+  console.error(`${built} has paths of this machine in it; build it with RUSTFLAGS=--remap-path-prefix=${homedir()}=~`);
+  process.exit(1);
+}
 const module = binaryen.readBinary(bytes);
 const { initial } = module.getMemoryInfo();
 module.dispose();
