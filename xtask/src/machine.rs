@@ -17,6 +17,7 @@ pub struct Machine {
     wasm: Once<wasm::Toolchain>,
     tools: Once<PathBuf>,
     programs: Once<()>,
+    browser: Once<()>,
 }
 
 impl Machine {
@@ -33,6 +34,11 @@ impl Machine {
     /// The programs that come from the system.
     pub fn programs(&self) -> Result<()> {
         once(&self.programs, programs::set_up).copied()
+    }
+
+    /// Chromium and what drives it.
+    pub fn browser(&self) -> Result<()> {
+        once(&self.browser, programs::browser).copied()
     }
 
     /// Cargo of the wasm toolchain, in a target folder of its own: two toolchains in one folder would

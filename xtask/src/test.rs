@@ -42,6 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "wipe", about: "the machine code of a wipe", run: wipe::wipe },
     Step { name: "wasm", about: "the tests in Node", run: wasm::open },
     Step { name: "wasm-capped", about: "the tests in Node in 64 MiB", run: wasm::capped },
+    Step { name: "chromium", about: "conformance on a page and in a worker of Chromium", run: wasm::chromium },
     Step { name: "package", about: "the npm package: tests, and installed elsewhere", run: web::package },
     Step { name: "page", about: "the page in headless Chromium", run: web::page },
     Step { name: "demo", about: "the demo on real and on hard documents, and the page with one", run: demo::demo },
@@ -134,7 +135,7 @@ mod tests {
     fn steps_are_chosen_by_name() {
         assert_eq!(names(&[]).unwrap().len(), STEPS.len());
         assert_eq!(names(&["--only", "wasm", "--only", "fmt"]).unwrap(), ["wasm", "fmt"]);
-        assert_eq!(names(&["--from", "wasm"]).unwrap(), ["wasm", "wasm-capped", "package", "page", "demo"]);
+        assert_eq!(names(&["--from", "wasm"]).unwrap(), ["wasm", "wasm-capped", "chromium", "package", "page", "demo"]);
         assert_eq!(names(&["--list"]), None);
         assert!(chosen(&["--only".to_owned(), "nothing".to_owned()]).is_err());
         assert!(chosen(&["--only".to_owned()]).is_err());

@@ -1,4 +1,4 @@
-//! The tests in WebAssembly, run by Node.
+//! The tests in WebAssembly, run by Node and by a browser.
 
 use std::process::Command;
 
@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::Tally;
 use super::native::QUICK;
 use crate::machine::Machine;
+use crate::run;
 
 /// 64 MiB.
 const CAP: u32 = 64 << 20;
@@ -24,6 +25,22 @@ pub fn capped(machine: &Machine, tally: &mut Tally) -> Result<()> {
         test(machine, "capped-test-runner", &format!("-p kmem {QUICK} --test conformance --test depth"))?
             .env("KMEM_CAP", CAP.to_string()),
     );
+    Ok(())
+}
+
+/// The conformance suite, the bugs of old and the platform's own tests in a headless Chromium: on a page, and in a
+/// worker. They are the files that Node runs.
+pub fn chromium(machine: &Machine, tally: &mut Tally) -> Result<()> {
+    machine.browser()?;
+    let suites = "-p kmem -p kmem-platform --test conformance --test regressions";
+    let places = ["WASM_BINDGEN_USE_BROWSER", "WASM_BINDGEN_USE_DEDICATED_WORKER"].map(|place| {
+        let mut test = test(machine, "wasm-bindgen-test-runner", suites)?;
+        test.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", run::root().join("xtask/webdriver.json"));
+        // Seconds: it is not the page's fault if the machine has much else to do.
+        test.env(place, "1").env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+        Ok(test)
+    });
+    tally.tests_at_once(places.into_iter().collect::<Result<_>>()?);
     Ok(())
 }
 

@@ -25,6 +25,7 @@ pub fn everything(machine: &Machine) -> Result<()> {
         ("wasm toolchain", machine.wasm().map(drop)),
         ("wasm-bindgen tools", machine.wasm_tools().map(drop)),
         ("programs", machine.programs()),
+        ("browser", machine.browser()),
     ];
     let mut missing = Vec::new();
     for (name, result) in parts {

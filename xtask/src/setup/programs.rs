@@ -53,6 +53,15 @@ pub fn llvm() -> Result<Llvm> {
     Ok(Llvm { found: (PathBuf::new(), suffix) })
 }
 
+/// A browser, and the program by which another drives it. Whoever has others tells by `CHROMEDRIVER` where that is.
+pub fn browser() -> Result<()> {
+    if std::env::var_os("CHROMEDRIVER").is_some() || (run::on_path("chromium") && run::on_path("chromedriver")) {
+        return Ok(());
+    }
+    run::say("programs: installing chromium and chromium-driver (130 MB)");
+    apt::install(&["chromium", "chromium-driver"])
+}
+
 /// Node runs the wasm tests. It is not installed from here: people have their own way to get it.
 pub fn node() -> Result<()> {
     let Ok(version) = run::read(run::command("node").arg("--version")) else {
