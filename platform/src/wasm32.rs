@@ -3,6 +3,9 @@
 //! Fresh pages are zero. What comes back goes to the [`Recycler`] and is handed out again before the
 //! memory grows; it is then no longer zero. Other code in the module may grow the memory in between,
 //! so two grows are never taken to be adjacent: the recycler sees by address whether they are.
+//!
+//! The same holds in a memory that threads share: `memory.grow` is one step for all of them, so each gets
+//! pages of its own, and the recycler is behind a lock that spins, since a page's main thread may not wait.
 
 use core::arch::wasm32::memory_grow;
 use core::ptr::{self, NonNull};

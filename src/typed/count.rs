@@ -124,11 +124,16 @@ unsafe impl Count for Atomic {
     fn down(&self) -> bool {
         // Release: what this owner did comes before; acquire: for the last, so do the others' doings.
         let order = if seeded("last_owner_does_not_look") { Ordering::Relaxed } else { Ordering::Release };
-        if self.0.fetch_sub(1, order) == 1 {
-            fence(Ordering::Acquire);
-            return true;
+        if self.0.fetch_sub(1, order) != 1 {
+            return false;
         }
-        false
+        if cfg!(kmem_tsan) {
+            // ThreadSanitizer does not know fences.
+            self.0.load(Ordering::Acquire);
+        } else {
+            fence(Ordering::Acquire);
+        }
+        true
     }
 
     fn is_one(&self) -> bool {

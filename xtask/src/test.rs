@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::checks::{
-    Tally, coverage, demo, deps, freestanding, lint, native, sanitize, seeded, targets, wasm, web, wipe,
+    Tally, coverage, demo, deps, freestanding, lint, native, sanitize, seeded, targets, threads, wasm, web, wipe,
 };
 use crate::machine::Machine;
 use crate::setup;
@@ -33,6 +33,11 @@ const STEPS: &[Step] = &[
         run: sanitize::address,
     },
     Step { name: "loom", about: "the atomic count in every order of threads", run: sanitize::loom },
+    Step {
+        name: "threads",
+        about: "threads under ThreadSanitizer, and workers with one memory",
+        run: threads::threads,
+    },
     Step { name: "seeded", about: "bugs put in on purpose are caught", run: seeded::seeded },
     Step { name: "coverage", about: "which lines the tests run", run: coverage::coverage },
     Step { name: "no-std", about: "builds for targets without std", run: native::no_std },

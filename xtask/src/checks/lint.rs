@@ -9,7 +9,12 @@ use crate::machine::Machine;
 use crate::run::cargo;
 
 /// Packages with a workspace of their own.
-const APART: [&str; 3] = ["xtask/wasm-tools/Cargo.toml", "xtask/freestanding/Cargo.toml", "xtask/loom/Cargo.toml"];
+const APART: [&str; 4] = [
+    "xtask/wasm-tools/Cargo.toml",
+    "xtask/freestanding/Cargo.toml",
+    "xtask/loom/Cargo.toml",
+    "xtask/threads/Cargo.toml",
+];
 /// The features that kmem must build with, alone and together.
 const CELLS: [&str; 3] =
     ["--no-default-features", "--no-default-features --features platform", "--no-default-features --features shred"];

@@ -9,6 +9,7 @@ pub mod native;
 pub mod sanitize;
 pub mod seeded;
 pub mod targets;
+pub mod threads;
 pub mod wasm;
 pub mod web;
 pub mod wipe;

@@ -25,7 +25,7 @@ pub fn package(machine: &Machine, tally: &mut Tally) -> Result<()> {
 
 /// The page: what a person does with it, in headless Chromium, and how much of it there is to load.
 pub fn page(machine: &Machine, tally: &mut Tally) -> Result<()> {
-    machine.programs()?;
+    machine.browser()?;
     web::page(machine)?;
     let page = web::visualizer();
     let e2e = Path::new("e2e");
