@@ -95,7 +95,7 @@ impl World {
     }
 
     /// What a new store is to stand in.
-    fn ground(&mut self, source: Option<Handle>, bytes: usize) -> Result<(Under, Ground), Cond> {
+    fn ground(&self, source: Option<Handle>, bytes: usize) -> Result<(Under, Ground), Cond> {
         match (source, bytes) {
             (None, 0) => Ok((Under::Pages, Ground::Pages(Pages::new()))),
             (Some(source), 0) => {
@@ -104,7 +104,6 @@ impl World {
             }
             (Some(_), _) => Err(Cond::Mismatch),
             (None, _) => {
-                self.stores.reserve()?;
                 let block = Source::alloc(&Global, bytes_layout(bytes)?)?;
                 // SAFETY: just allocated, this long, and given back by `take_down` alone, when the store has gone.
                 let room = unsafe { slice::from_raw_parts_mut(block.cast::<MaybeUninit<u8>>().as_ptr(), bytes) };
