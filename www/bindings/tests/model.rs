@@ -132,7 +132,7 @@ fn is_want(cond: Cond) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_action_does_what_the_model_says(rolls in proptest::collection::vec(any::<Roll>(), 1..160)) {

@@ -53,7 +53,7 @@ impl World {
         let (number, any) = self.store(store)?;
         let layout = layout(wish.size, wish.align)?;
         if matches!(any, Any::Tree(_)) {
-            // So that the root has its handle, whoever makes it.
+            // As for a store that stands there.
             self.root(store)?;
         }
         self.reserve()?;

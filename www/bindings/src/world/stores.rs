@@ -95,11 +95,15 @@ impl World {
     }
 
     /// What a new store is to stand in.
-    fn ground(&self, source: Option<Handle>, bytes: usize) -> Result<(Under, Ground), Cond> {
+    fn ground(&mut self, source: Option<Handle>, bytes: usize) -> Result<(Under, Ground), Cond> {
         match (source, bytes) {
             (None, 0) => Ok((Under::Pages, Ground::Pages(Pages::new()))),
             (Some(source), 0) => {
                 let (number, any) = self.store(source)?;
+                if matches!(any, Any::Tree(_)) {
+                    // The first block would make a root that has no handle.
+                    self.root(source)?;
+                }
                 Ok((Under::Store(number), Ground::Store(any)))
             }
             (Some(_), _) => Err(Cond::Mismatch),

@@ -53,7 +53,17 @@ impl Model {
             assert_eq!(answer, Err(Cond::Mismatch));
             return;
         }
-        let handle = answer.expect("there is room for a store");
+        let handle = match answer {
+            Ok(handle) => handle,
+            // In a tree that is full, and has no root yet.
+            Err(cond) => {
+                assert!(is_want(cond) && source.is_some_and(|source| self.stores[&source].kind == Kind::Tree));
+                return;
+            }
+        };
+        if let Some(source) = source.filter(|source| self.stores[source].kind == Kind::Tree) {
+            self.root(source);
+        }
         let limited = kind == Kind::Pool && !c.is_multiple_of(4);
         let boundless = source.is_none() && bytes == 0 && !limited;
         let number = self.tick().try_into().expect("few");
