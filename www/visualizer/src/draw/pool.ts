@@ -36,20 +36,6 @@ export class PoolView implements View<PoolModel> {
     return this.grid.cellH * port.sy >= 10 * port.dpr;
   }
 
-  /** The cells that are in view, so that only they need be read; from the first to behind the last. */
-  inView(model: PoolModel, port: Viewport): [number, number] {
-    if (!this.isNear(port) || this.grid.slots !== model.count) return [0, model.count];
-    const [from, to] = this.grid.rowsInView(port);
-    const { grid } = this;
-    if (from >= to) return [0, 0];
-    const start = (row: number) => {
-      const block = grid.blockOfRow(row);
-      const inside = Math.max(0, (row - (grid.titleRow[block] ?? 0) - 1) * grid.cols);
-      return Math.min((grid.first[block] ?? 0) + inside, grid.first[block + 1] ?? 0);
-    };
-    return [start(from), to >= grid.rows ? model.count : start(to)];
-  }
-
   draw(scene: Scene, model: PoolModel, changed: boolean): void {
     if (this.isNear(scene.port)) {
       this.painted = null;

@@ -174,7 +174,7 @@ export class TreeView implements View<TreeModel> {
   /** The selected node's links to its siblings and children, as its header has them. */
   private drawSiblings(scene: Scene, model: TreeModel): void {
     const { pen, port, palette, marks } = scene;
-    const i = marks.selected === 0 ? -1 : model.index(marks.selected);
+    const i = this.find(model, marks.selected);
     const from = i < 0 ? null : this.box(i);
     if (!from) return;
     pen.beginPath();
@@ -214,6 +214,16 @@ export class TreeView implements View<TreeModel> {
     return best < 0 ? 0 : model.payloadAt(best);
   }
 
+  /** As the model's `index`, without the order that it would have to make anew after each step. */
+  private find(model: TreeModel, address: number): number {
+    if (address === 0) return -1;
+    for (let i = 0; i < model.count; i += 1) {
+      const at = model.at[i] as number;
+      if (address >= at && address < at + model.header + Math.max(1, model.size[i] as number)) return i;
+    }
+    return -1;
+  }
+
   private box(i: number): Box | null {
     const { layout, model } = this;
     if (!layout || !model || i < 0 || i >= layout.count || layout.visible[i] !== 1) return null;
@@ -221,12 +231,12 @@ export class TreeView implements View<TreeModel> {
   }
 
   boxOf(model: TreeModel, address: number): Box | null {
-    return this.box(model.index(address));
+    return this.box(this.find(model, address));
   }
 
   /** Left is the parent, right the first child, up and down the siblings, and past the last the parent's next. */
   go(model: TreeModel, address: number, dx: number, dy: number): number {
-    const i = address === 0 ? -1 : model.index(address);
+    const i = this.find(model, address);
     if (i < 0) return model.count > 0 ? model.payloadAt(0) : 0;
     const shown = (n: number) => (n >= 0 && this.layout?.visible[n] === 1 ? n : -1);
     let to = -1;

@@ -56,7 +56,8 @@ export class Viewport {
   fit(box: Box, left = 12, stretch = false, most = LARGE): void {
     const margin = 12 * this.dpr;
     const clear = left * this.dpr;
-    const scale = (space: number, size: number) => Math.min(most * this.dpr, Math.max(1e-6, space / Math.max(size, 1e-9)));
+    const scale = (space: number, size: number) =>
+      Math.min(most * this.dpr, Math.max(1e-6, space / Math.max(size, 1e-9)));
     const fx = scale(this.width - margin - clear, box.w);
     const fy = scale(this.height - 2 * margin, box.h);
     this.sx = stretch ? fx : Math.min(fx, fy);

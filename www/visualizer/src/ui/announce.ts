@@ -10,6 +10,11 @@ export function say(text: string): void {
   byId('live').textContent = turn ? text : `${text}\u00a0`;
 }
 
+/** Says what is selected now, beside what is said of steps. */
+export function sayCell(text: string): void {
+  byId('live-cell').textContent = text;
+}
+
 /** Tells something that stays until it is closed: what went wrong, or where a link was copied to. */
 export function notice(text: string, good = false): void {
   const box = byId('notice');

@@ -41,11 +41,9 @@ export class App {
   private readonly pictures = new Pictures(this.session);
   readonly player = new Player(this.session);
   readonly stage: Stage;
-  /** Brought up to date in each frame, and those that may lag while steps are played. */
+  /** Brought up to date in each frame, and those that may lag while steps are played, each with what it has missed. */
   private readonly fast: Panel[];
-  private readonly slow: Panel[];
-  private readonly waiting = new Set<Change>();
-  private told = 0;
+  private readonly slow: { panel: Panel; missed: Set<Change>; told: number }[];
   private asked = false;
   /** The JavaScript time of the frames so far, while somebody measures. */
   times: number[] | null = null;
@@ -54,15 +52,16 @@ export class App {
     const { session, names } = this;
     const fault = (error: unknown) => this.fault(error);
     const go = (address: number) => this.go(address);
-    const about = () => this.aboutSelected();
+    const aboutAt = (address: number) => this.aboutAt(address);
+    const about = () => this.aboutAt(session.selected);
     const kindAt = (address: number) => this.kindAt(address);
     const context: Omit<Context, 'size'> = { session, names, kindAt, ask, makeStore: () => this.makeStore() };
-    this.stage = new Stage(session, this.pictures, names, () => this.offer());
+    this.stage = new Stage(session, this.pictures, names, aboutAt, () => this.offer());
     const tabs = new Tabs(session, (address) => session.select(address));
     const toolbar = new Toolbar(context);
     this.perform = (line) => toolbar.perform(line);
     this.fast = [this.stage, new Transport(session, this.player)];
-    this.slow = [
+    const slow: Panel[] = [
       new Story(session),
       new Editor(session, fault),
       tabs,
@@ -73,6 +72,7 @@ export class App {
       new Stories(session, (preset) => this.openPreset(preset).catch(fault)),
       { update: () => this.stage.describe() },
     ];
+    this.slow = slow.map((panel) => ({ panel, missed: new Set(), told: 0 }));
     listenToKeys(session, { player: this.player, stage: this.stage, tabs, toolbar });
     startSharing(session, this.stage, fault);
     byId('zoom-in').addEventListener('click', () => this.stage.zoomBy(1.25));
@@ -101,15 +101,26 @@ export class App {
     const { session } = this;
     const changes = session.takeChanges();
     for (const panel of this.fast) panel.update(changes);
-    for (const change of changes) this.waiting.add(change);
-    if (this.waiting.size > 0 && (!session.playing || now - this.told >= PACE)) {
-      this.told = now;
-      const all = new Set(this.waiting);
-      this.waiting.clear();
-      for (const panel of this.slow) panel.update(all);
-    }
-    if (session.playing || this.waiting.size > 0) this.ask();
+    for (const { missed } of this.slow) for (const change of changes) missed.add(change);
+    if (session.playing) this.updateOne(now);
+    else for (const { panel, missed } of this.slow) this.catchUp(panel, missed);
+    if (session.playing) this.ask();
     this.times?.push(performance.now() - begun);
+  }
+
+  private catchUp(panel: Panel, missed: Set<Change>): void {
+    if (missed.size === 0) return;
+    const all = new Set(missed);
+    missed.clear();
+    panel.update(all);
+  }
+
+  /** The panel that has waited longest, if it has waited long enough. */
+  private updateOne(now: number): void {
+    const next = this.slow.reduce((one, other) => (other.told < one.told ? other : one));
+    if (now - next.told < PACE) return;
+    next.told = now;
+    this.catchUp(next.panel, next.missed);
   }
 
   /** Something broke: said in words, with everything still there. */
@@ -121,12 +132,14 @@ export class App {
 
   // --- what is looked at -----------------------------------------------------------------------------
 
-  private aboutSelected(): About | null {
-    const { session, stage } = this;
-    if (session.selected === 0) return null;
-    const store = aboutStore(session, session.selected);
-    if (store) return store;
-    return stage.picture ? aboutIn(session, stage.picture.model, session.selected) : null;
+  /** What is at an address: a store's own header, something in the picture, or in any other store. */
+  private aboutAt(address: number): About | null {
+    const { session, stage, pictures } = this;
+    if (address === 0) return null;
+    const here = aboutStore(session, address) ?? (stage.picture && aboutIn(session, stage.picture.model, address));
+    if (here) return here;
+    const elsewhere = pictures.find(address);
+    return elsewhere && aboutIn(session, elsewhere.model, address);
   }
 
   /** What the cell at an address is used as: a heap's may hold a node or a counted cell. */

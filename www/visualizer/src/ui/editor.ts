@@ -15,6 +15,8 @@ export class Editor implements Panel {
   private readonly current = byId('current-line');
   private readonly list = byId('script-errors');
   private timer = 0;
+  /** The line that was marked last. */
+  private drawn = -1;
 
   constructor(
     private readonly session: Session,
@@ -38,12 +40,13 @@ export class Editor implements Panel {
 
   private read(): void {
     const { session } = this;
-    const atEnd = session.step >= session.length;
+    // Somebody in the middle of a story stays there; otherwise what the script comes to is shown.
+    const middle = session.step > 0 && session.step < session.length;
     session.playing = false;
     session.preset = '';
     session.about = '';
     session
-      .open(this.area.value, atEnd ? undefined : session.step)
+      .open(this.area.value, middle ? session.step : undefined)
       .then(() => session.touch('play'))
       .catch(this.fault);
   }
@@ -54,7 +57,8 @@ export class Editor implements Panel {
       this.area.setAttribute('aria-invalid', String(this.session.errors.length > 0));
       this.drawErrors();
     }
-    if (any(changes, 'script', 'memory')) {
+    if (changes.has('script') || (changes.has('memory') && this.line !== this.drawn)) {
+      this.drawn = this.line;
       this.reveal();
       this.drawGutter();
     }

@@ -2,11 +2,13 @@
 
 import { count, hexOf, plural } from '../draw/view.ts';
 import type { About } from './about.ts';
+import { sayCell } from './announce.ts';
 import { byId, make, replace } from './dom.ts';
 import { glyph } from './glyphs.ts';
 import type { Names } from './names.ts';
 import { any, type Panel } from './panel.ts';
 import type { Change, Session } from './session.ts';
+import { tipOf } from './words.ts';
 
 export class Inspector implements Panel {
   private readonly box = byId('inspector');
@@ -29,6 +31,7 @@ export class Inspector implements Panel {
 
   update(changes: ReadonlySet<Change>): void {
     if (any(changes, 'select', 'memory', 'view', 'script', 'theme')) this.draw();
+    if (changes.has('select')) sayCell(tipOf(this.names, this.aboutSelected()).replace('\n', ', '));
     if (any(changes, 'point')) {
       for (const link of this.box.querySelectorAll<HTMLElement>('[data-to]')) {
         link.dataset.on = String(Number(link.dataset.to) === this.session.hover);

@@ -12,8 +12,17 @@ import { readPool } from '../model/pool.ts';
 import { readStore } from '../model/read.ts';
 import { readRefs } from '../model/refs.ts';
 import { readTree } from '../model/tree.ts';
-import type { HeapModel, LinearModel, PoolModel, RefModel, StoreModel, TreeLayout, TreeModel } from '../model/types.ts';
-import type { Session, ViewName } from './session.ts';
+import type {
+  HeapModel,
+  LinearModel,
+  PoolModel,
+  RefModel,
+  StoreKind,
+  StoreModel,
+  TreeLayout,
+  TreeModel,
+} from '../model/types.ts';
+import { type Session, VIEW_OF, type ViewName } from './session.ts';
 
 export type Model = StoreModel | RefModel;
 
@@ -27,9 +36,9 @@ export interface Picture {
 }
 
 export class Pictures {
-  readonly pool = new PoolView();
+  private readonly pool = new PoolView();
   private layout: TreeLayout | undefined;
-  readonly tree = new TreeView((model) => {
+  private readonly tree = new TreeView((model) => {
     this.layout = tidy(model, this.session.folded, this.layout);
     return this.layout;
   });
@@ -70,21 +79,12 @@ export class Pictures {
     const port = this.port(`${view} ${store.name}`);
     const before = this.models[view];
     let model: Model;
-    if (view === 'pool') {
-      const old = before as PoolModel | undefined;
-      const [from, to] = old?.store === store.handle ? this.pool.inView(old, port) : [0, Number.POSITIVE_INFINITY];
-      model = readPool(machine, store, old, from, to);
-    } else if (view === 'tree') model = readTree(machine, store, before as TreeModel | undefined);
+    if (view === 'pool') model = readPool(machine, store, before as PoolModel | undefined);
+    else if (view === 'tree') model = readTree(machine, store, before as TreeModel | undefined);
     else if (view === 'linear') model = readLinear(machine, store, before as LinearModel | undefined);
     else model = readHeap(machine, store, before as HeapModel | undefined);
     this.models[view] = model;
     return { view: this.viewOf(view), model, port, store: store.name };
-  }
-
-  /** Reads all of a model again that was read in part. */
-  readWhole(picture: Picture): void {
-    const { machine, store } = this.session;
-    if (machine && store && picture.model.kind === 'pool') readPool(machine, store, picture.model);
   }
 
   private viewOf(view: ViewName): View<Model> {
@@ -93,21 +93,16 @@ export class Pictures {
     ] as View<Model>;
   }
 
-  /** The store and view in which something contains an address, the ones shown first; null if none does. */
-  find(address: number): { view: ViewName; store: string } | null {
-    const { session } = this;
-    const { machine } = session;
+  /** What contains an address in any store: the one that is shown first, then the innermost; null if nothing does. */
+  find(address: number): { view: ViewName; store: string; model: StoreModel } | null {
+    const { machine, store: shown } = this.session;
     if (!machine || address === 0) return null;
-    const here = session.store;
-    // The innermost first: a node is looked for before the heap that it lies in.
-    const order: Record<string, number> = { tree: 0, pool: 1, lin: 2, heap: 3 };
-    const stores = [...machine.stores].sort((a, b) => (order[a.kind] ?? 9) - (order[b.kind] ?? 9));
-    const all = here ? [here, ...stores.filter((store) => store !== here)] : stores;
-    for (const store of all) {
-      if (readStore(machine, store).index(address) >= 0) {
-        const view = ({ tree: 'tree', pool: 'pool', lin: 'linear', heap: 'heap' } as const)[store.kind];
-        return { view, store: store.name };
-      }
+    // A node is looked for before the heap that it lies in.
+    const order: StoreKind[] = ['tree', 'pool', 'lin', 'heap'];
+    const stores = [...machine.stores].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+    for (const store of shown ? [shown, ...stores] : stores) {
+      const model = readStore(machine, store);
+      if (model.index(address) >= 0) return { view: VIEW_OF[store.kind], store: store.name, model };
     }
     return null;
   }

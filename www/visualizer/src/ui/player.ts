@@ -3,7 +3,7 @@
 import type { Session } from './session.ts';
 
 /** What the steps of one frame may take, in milliseconds. */
-const MOST_MS = 12;
+const MOST_MS = 5;
 const AT_ONCE = 250;
 
 export class Player {

@@ -151,9 +151,10 @@ export class Session {
     if (!this.follow) return;
     const acted = last.op === 'make' ? last.store.name : before?.stores[0];
     const store = machine.stores.find(({ name }) => name === acted);
+    if (store) this.shown[VIEW_OF[store.kind]] = store.name;
     // Counts, and who points where, are seen in the view of counted cells only.
     if (last.op === 'ref' || last.op === 'up' || last.op === 'down' || last.op === 'point') this.show('refs');
-    else if (store) this.show(VIEW_OF[store.kind], store.name);
+    else if (store) this.show(VIEW_OF[store.kind]);
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { type Palette, Patterns, readPalette } from '../draw/palette.ts';
 import type { Scene } from '../draw/view.ts';
+import type { About } from './about.ts';
 import { byId, make, replace, setText } from './dom.ts';
 import type { Names } from './names.ts';
 import { any, type Panel } from './panel.ts';
@@ -26,11 +27,14 @@ export class Stage implements Panel {
   private readonly down = new Map<number, { x: number; y: number }>();
   private moved = 0;
   private sized = '';
+  /** Where the stage stands in the window; asked for again after it may have moved. */
+  private frame: DOMRect | null = null;
 
   constructor(
     private readonly session: Session,
     private readonly pictures: Pictures,
     private readonly names: Names,
+    private readonly aboutAt: (address: number) => About | null,
     /** What a view without anything to show offers. */
     private readonly offer: () => Node[],
   ) {
@@ -40,6 +44,13 @@ export class Stage implements Panel {
     this.patterns = new Patterns(pen, this.palette, window.devicePixelRatio);
     this.box.tabIndex = 0;
     new ResizeObserver(() => session.touch('view')).observe(this.box);
+    // What stands above it may have grown.
+    new ResizeObserver(() => {
+      this.frame = null;
+    }).observe(document.body);
+    window.addEventListener('scroll', () => {
+      this.frame = null;
+    });
     this.listen();
   }
 
@@ -51,7 +62,7 @@ export class Stage implements Panel {
       this.patterns = new Patterns(this.pen, this.palette, window.devicePixelRatio);
     }
     if (changes.has('script')) this.pictures.forget();
-    const resized = this.resize();
+    const resized = this.resize(changes);
     const reread = any(changes, 'script', 'memory', 'view', 'fold') || this.stale;
     if (reread) {
       this.stale = false;
@@ -62,10 +73,12 @@ export class Stage implements Panel {
     if (any(changes, 'point', 'memory')) this.drawTip();
   }
 
-  private resize(): boolean {
+  private resize(changes: ReadonlySet<Change>): boolean {
+    if (changes.has('view') || changes.has('script')) this.frame = null;
     const dpr = window.devicePixelRatio || 1;
-    const width = Math.max(1, Math.round(this.box.clientWidth * dpr));
-    const height = Math.max(1, Math.round(this.box.clientHeight * dpr));
+    const frame = this.place();
+    const width = Math.max(1, Math.round(frame.width * dpr));
+    const height = Math.max(1, Math.round(frame.height * dpr));
     const size = `${width} ${height} ${dpr}`;
     if (size === this.sized) return false;
     this.sized = size;
@@ -112,22 +125,27 @@ export class Stage implements Panel {
   /** What the picture shows, in words: for who does not see it, and at a glance. */
   describe(): void {
     if (!this.picture) return;
-    const text = summaryOf(this.session, this.picture.model);
+    const text = summaryOf(this.picture.model);
     setText(byId('summary'), text);
     this.canvas.setAttribute('aria-label', `${VIEW_WORDS[this.session.view]} ${this.picture.store}: ${text}`);
   }
 
   private drawTip(): void {
-    const { session, picture, tip } = this;
-    const text = session.hover === 0 || !picture ? '' : tipOf(session, this.names, picture.model, session.hover);
+    const { session, tip } = this;
+    const text = session.hover === 0 ? '' : tipOf(this.names, this.aboutAt(session.hover));
     tip.hidden = text === '' || !this.box.matches(':hover') || this.down.size > 0;
     if (!tip.hidden) setText(tip, text);
   }
 
   // --- pointer --------------------------------------------------------------------------------------
 
+  private place(): DOMRect {
+    this.frame ??= this.canvas.getBoundingClientRect();
+    return this.frame;
+  }
+
   private at(event: { clientX: number; clientY: number }): { x: number; y: number } {
-    const frame = this.box.getBoundingClientRect();
+    const frame = this.place();
     const dpr = window.devicePixelRatio || 1;
     return { x: (event.clientX - frame.left) * dpr, y: (event.clientY - frame.top) * dpr };
   }
@@ -206,8 +224,9 @@ export class Stage implements Panel {
   private placeTip({ x, y }: { x: number; y: number }): void {
     const dpr = window.devicePixelRatio || 1;
     const { style, offsetWidth, offsetHeight } = this.tip;
-    style.left = `${Math.min(x / dpr + 14, Math.max(0, this.box.clientWidth - offsetWidth - 4))}px`;
-    style.top = `${y / dpr + 18 + offsetHeight > this.box.clientHeight ? y / dpr - offsetHeight - 8 : y / dpr + 18}px`;
+    const { width, height } = this.place();
+    style.left = `${Math.min(x / dpr + 14, Math.max(0, width - offsetWidth - 4))}px`;
+    style.top = `${y / dpr + 18 + offsetHeight > height ? y / dpr - offsetHeight - 8 : y / dpr + 18}px`;
   }
 
   private wheel(event: WheelEvent): void {
@@ -305,8 +324,6 @@ export class Stage implements Panel {
   svg(): string | null {
     const { picture, names, palette } = this;
     if (!picture) return null;
-    this.pictures.readWhole(picture);
-    this.stale = true;
     const title = `kmem ${VIEW_WORDS[this.session.view]} ${picture.store}, step ${this.session.step}`;
     return picture.view.svg(picture.model, palette, title, (address, kind) => names.at(address, kind));
   }

@@ -42,9 +42,7 @@ export class Stories implements Panel {
 
 /** Up and down go through a menu's buttons; opening it goes to the first. */
 function arrows(menu: HTMLElement): void {
-  menu.addEventListener('toggle', (event) => {
-    if ((event as ToggleEvent).newState === 'open') menu.querySelector('button')?.focus();
-  });
+  menu.querySelector('button')?.setAttribute('autofocus', '');
   menu.addEventListener('keydown', (event) => {
     const buttons = [...menu.querySelectorAll('button')];
     const at = buttons.indexOf(document.activeElement as HTMLButtonElement);

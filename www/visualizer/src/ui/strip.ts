@@ -26,6 +26,7 @@ const CALLED: Partial<Record<ViewName, Record<number, string>>> = {
 
 export class Strip implements Panel {
   private readonly box = byId('strip');
+  private legends: Partial<Record<ViewName, Node>> = {};
 
   constructor(
     private readonly session: Session,
@@ -42,6 +43,7 @@ export class Strip implements Panel {
   }
 
   update(changes: ReadonlySet<Change>): void {
+    if (changes.has('theme')) this.legends = {};
     if (any(changes, 'script', 'memory', 'view', 'theme', 'select')) this.draw();
     if (any(changes, 'point')) {
       const { hover } = this.session;
@@ -54,12 +56,16 @@ export class Strip implements Panel {
     }
   }
 
+  /** What the shapes mean; made once for a view and a theme. */
+  private legend(): Node {
+    const { view } = this.session;
+    this.legends[view] ??= legend(LEGENDS[view], CALLED[view]);
+    return this.legends[view];
+  }
+
   private draw(): void {
     const picture = this.picture();
-    replace(
-      this.box,
-      ...(picture ? [...this.facts(picture), legend(LEGENDS[this.session.view], CALLED[this.session.view])] : []),
-    );
+    replace(this.box, ...(picture ? [...this.facts(picture), this.legend()] : []));
   }
 
   private facts({ model }: Picture): Node[] {

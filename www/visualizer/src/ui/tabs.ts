@@ -1,5 +1,6 @@
 /** The views as tabs, and the stores of the one that is shown. */
 
+import { answer, STAT } from 'kmem/raw';
 import { count } from '../draw/view.ts';
 import { byId, make, replace } from './dom.ts';
 import { any, type Panel } from './panel.ts';
@@ -69,7 +70,7 @@ export class Tabs implements Panel {
     const { session } = this;
     const shown = session.store;
     const buttons = session.storesOf(session.view).map((store) => {
-      const { live } = store.stats();
+      const live = session.machine ? answer(session.machine.raw.exports.store_stat(store.handle, STAT.live)) : 0;
       const where = store.source ? `in ${store.source}` : store.fixed > 0 ? `fixed, ${count(store.fixed)} B` : '';
       const choose = () => {
         if (store.name === session.store?.name) this.inspect(store.address);

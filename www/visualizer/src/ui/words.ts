@@ -4,13 +4,12 @@ import { count, hexOf, plural } from '../draw/view.ts';
 import type { Outcome } from '../engine/types.ts';
 import { counters } from '../model/counters.ts';
 import { WHAT } from '../model/types.ts';
-import { aboutIn } from './about.ts';
+import type { About } from './about.ts';
 import type { Names } from './names.ts';
 import type { Model } from './pictures.ts';
-import type { Session } from './session.ts';
 
 /** A picture in a sentence or two. The model must be read as a whole. */
-export function summaryOf(_session: Session, model: Model): string {
+export function summaryOf(model: Model): string {
   if (model.kind === 'ref') {
     const held =
       model.holders === 0
@@ -40,8 +39,7 @@ export function summaryOf(_session: Session, model: Model): string {
 }
 
 /** What is under the pointer, in two short lines. */
-export function tipOf(session: Session, names: Names, model: Model, address: number): string {
-  const about = aboutIn(session, model, address);
+export function tipOf(names: Names, about: About | null): string {
   if (!about) return '';
   const name = names.at(about.address);
   const count = about.refs > 0 ? `, ${plural(about.refs, 'reference')}` : '';

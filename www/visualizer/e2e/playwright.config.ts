@@ -1,0 +1,45 @@
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from '@playwright/test';
+
+// Builds the page and serves it from a folder below the root, as any static host would.
+const page = dirname(dirname(fileURLToPath(import.meta.url)));
+const vite = 'node ../node_modules/vite/bin/vite.js';
+export const PORT = 4711;
+
+export default defineConfig({
+  testDir: '.',
+  outputDir: '../node_modules/.e2e',
+  snapshotPathTemplate: '{testDir}/shots/{arg}{ext}',
+  fullyParallel: true,
+  workers: 2,
+  timeout: 20_000,
+  reporter: [['line']],
+  expect: { timeout: 5_000, toHaveScreenshot: { maxDiffPixelRatio: 0.002, animations: 'disabled', caret: 'hide' } },
+  use: {
+    baseURL: `http://127.0.0.1:${PORT}/`,
+    viewport: { width: 1440, height: 900 },
+    launchOptions: {
+      executablePath: process.env.KMEM_CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--font-render-hinting=none',
+        '--force-color-profile=srgb',
+      ],
+    },
+  },
+  webServer: {
+    command: `${vite} build && exec ${vite} preview --port ${PORT}`,
+    cwd: page,
+    url: `http://127.0.0.1:${PORT}/`,
+    reuseExistingServer: false,
+    timeout: 60_000,
+  },
+});
