@@ -37,6 +37,8 @@ export async function run(page: Page, script: string, step?: number): Promise<vo
     async ([text, to]) => {
       const { session } = window.kmem as App;
       session.follow = true;
+      session.preset = '';
+      session.about = '';
       await session.open(text, to ?? undefined);
     },
     [script, step ?? null] as const,

@@ -97,6 +97,22 @@ async function measure({ preset, from, view }) {
   return { ...answer, thread: threadTimes(events).slice(-answer.times.length) };
 }
 
+/** When something is seen first, and when the page can be used, in ms after it was asked for. */
+async function opening() {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  await page.goto(address);
+  await page.waitForFunction(() => performance.getEntriesByName('ready').length > 0);
+  const times = await page.evaluate(() =>
+    ['first-contentful-paint', 'ready'].map((name) => Math.round(performance.getEntriesByName(name)[0].startTime)),
+  );
+  await page.close();
+  return times;
+}
+
+await opening();
+const [paint, ready] = await opening();
+console.log(`first paint after ${paint} ms, ready after ${ready} ms`);
+if (!(ready < 1000)) process.exitCode = 1;
 console.log('ms a frame             median    95 %   most   (on the wall: median, 95 %, most)   steps a frame');
 for (const run of RUNS) {
   const { steps, times, thread } = await measure(run);

@@ -15,7 +15,7 @@ export default defineConfig({
   workers: 2,
   timeout: 20_000,
   reporter: [['line']],
-  expect: { timeout: 5_000, toHaveScreenshot: { maxDiffPixelRatio: 0.002, animations: 'disabled', caret: 'hide' } },
+  expect: { timeout: 5_000, toHaveScreenshot: { maxDiffPixelRatio: 0.005, animations: 'disabled', caret: 'hide' } },
   use: {
     baseURL: `http://127.0.0.1:${PORT}/`,
     viewport: { width: 1440, height: 900 },

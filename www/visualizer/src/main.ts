@@ -22,6 +22,8 @@ function missing(): string {
   return '';
 }
 
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 function stop(why: string): void {
   byId('sentence').textContent = 'The page cannot run here.';
   byId('empty').replaceChildren(Object.assign(document.createElement('p'), { textContent: why }));
@@ -36,10 +38,10 @@ else {
     window.kmem = app;
     app
       .openAddress()
-      .catch((error: unknown) =>
-        stop(`The allocator could not be started: ${error instanceof Error ? error.message : String(error)}`),
-      );
+      // Told to the browser's own timeline: the page can be used from the next frame on.
+      .then(() => requestAnimationFrame(() => performance.mark('ready')))
+      .catch((error: unknown) => stop(`The allocator could not be started: ${messageOf(error)}`));
   } catch (error) {
-    stop(`The page could not be started: ${error instanceof Error ? error.message : String(error)}`);
+    stop(`The page could not be started: ${messageOf(error)}`);
   }
 }

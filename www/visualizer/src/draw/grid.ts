@@ -13,8 +13,6 @@
 
 import { type Box, LARGE, type Viewport } from './viewport.ts';
 
-const COLUMNS = [8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048];
-
 export class Grid {
   cols = 8;
   rows = 0;
@@ -54,7 +52,7 @@ export class Grid {
     const ideal = Math.sqrt((goal * (port.width / port.height) * this.cellH) / this.cellW);
     const size = goal <= 8 * this.leastCols ? LARGE : 1;
     const wide = Math.floor((port.width / port.dpr - 76) / (this.cellW * size));
-    this.cols = COLUMNS.findLast((c) => c <= Math.max(this.leastCols, wide, ideal)) ?? 8;
+    this.cols = Math.max(this.leastCols, roundColumns(Math.max(wide, ideal)));
     let row = 0;
     for (let b = 0; b < blocks; b += 1) {
       this.titleRow[b] = row;
@@ -140,6 +138,12 @@ export class Grid {
     const to = Math.min(this.cols, Math.ceil(port.worldX(port.width) / this.cellW));
     return [from, Math.max(from, to)];
   }
+}
+
+/** Down to a number of columns in which addresses are easy to follow. */
+function roundColumns(columns: number): number {
+  const unit = columns < 24 ? 4 : columns < 96 ? 8 : 32;
+  return Math.floor(columns / unit) * unit;
 }
 
 /** The image of a grid, a pixel a slot. */

@@ -151,8 +151,14 @@ export class PoolView implements View<PoolModel> {
         } else {
           const number = order.indexOf(model.address(i));
           if (number < 0) continue;
+          const x = port.screenX((col + 0.62) * grid.cellW);
+          const digits = String(number + 1);
+          if (state === POOL_STATE.shredded) {
+            pen.fillStyle = palette.ground;
+            pen.fillRect(x - 3 * dpr, middle - size * 0.65, digits.length * size * 0.61 + 6 * dpr, size * 1.3);
+          }
           pen.fillStyle = palette.text;
-          pen.fillText(String(number + 1), port.screenX((col + 0.62) * grid.cellW), middle);
+          pen.fillText(digits, x, middle);
         }
       }
     }

@@ -167,6 +167,17 @@ export class App {
   private offer(): Node[] {
     const { session } = this;
     if (!session.machine) return [make('p', {}, 'Getting memory ready…')];
+    if (session.step === 0 && session.length > 0) {
+      const step = () => byId('step').click();
+      return [
+        make(
+          'p',
+          {},
+          `Nothing has happened yet: ${session.length.toLocaleString('en')} steps lie ahead. Play them, or go one by one.`,
+        ),
+        make('button', { type: 'button', onclick: step }, 'First step'),
+      ];
+    }
     const text =
       session.view === 'refs'
         ? 'No counted cell is alive at this step. A counted cell lives as long as somebody holds a reference to it.'

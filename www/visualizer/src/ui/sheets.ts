@@ -152,10 +152,10 @@ export const letterKeys = {
 export function openHelp(): void {
   const dialog = byId<HTMLDialogElement>('help');
   if (dialog.open) return;
-  const list = (pairs: readonly (readonly [string, string])[]) =>
+  const list = (pairs: readonly (readonly [string, string])[], short = '') =>
     make(
       'dl',
-      { class: 'keys' },
+      { class: `keys ${short}` },
       ...pairs.map(([key, does]) => make('div', {}, make('dt', {}, make('kbd', {}, key)), make('dd', {}, does))),
     );
   const group = (name: string) =>
@@ -167,28 +167,26 @@ export function openHelp(): void {
   });
   replace(
     dialog,
-    make('h2', { id: 'help-head' }, 'Help'),
+    make(
+      'header',
+      {},
+      make('h2', { id: 'help-head' }, 'Help'),
+      make('label', { class: 'check' }, check, 'Single letters are keys'),
+      make('button', { type: 'button', autofocus: true, onclick: () => dialog.close() }, 'Close'),
+    ),
     make(
       'p',
       {},
-      'A real allocator runs in this page. What is drawn is read from its memory: headers, free lists and links as they stand there. The script on the left is run a step at a time; every button adds a line to it.',
+      'A real allocator runs in this page. What is drawn is read from its memory: headers, free lists and links as they stand there. The script is run a step at a time; every button adds a line to it. Click selects, the wheel zooms, dragging moves, a double click folds a node; two fingers zoom.',
     ),
     make('h3', {}, 'Everywhere'),
     list(PAGE_KEYS),
     make('h3', {}, 'Stores'),
-    list(group('store')),
+    list(group('store'), 'short'),
     make('h3', {}, 'The selected cell'),
-    list(group('cell')),
+    list(group('cell'), 'short'),
     make('h3', {}, 'The selected node'),
-    list(group('node')),
-    make('h3', {}, 'Mouse and touch'),
-    make('p', {}, 'Click selects, the wheel zooms, dragging moves; a double click folds a node. Two fingers zoom.'),
-    make('label', { class: 'check' }, check, 'Single letters are keys'),
-    make(
-      'div',
-      { class: 'buttons' },
-      make('button', { type: 'button', class: 'go', onclick: () => dialog.close() }, 'Close'),
-    ),
+    list(group('node'), 'short'),
   );
   dialog.showModal();
 }
