@@ -4,11 +4,13 @@
 //! main ── setup      what the tests need: wasm toolchain, wasm tools, system programs
 //!     ├── test       the list of steps ── checks/   one file a kind of step
 //!     ├── demo       the demo on a JSON file, and the page with it
+//!     ├── bench      kmem beside its peers
 //!     ├── web        building the npm package and the page
 //!     └── documents  large JSON files made up for the demo
 //!              all of them by run: start a command, show it, read what came of it
 //! ```
 
+mod bench;
 mod checks;
 mod demo;
 mod documents;
@@ -32,6 +34,9 @@ cargo xtask <command>
                                  the demo on FILE, or on the largest JSON file of the checkout, then the page with
                                  the document as a tree; --check loads it in headless Chromium and ends
   documents                      make three large JSON files and a malformed one, and run the demo on each
+  bench [GROUP]... [--work TEXT] [--quick] [--resume]
+                                 kmem beside its peers, into target/bench: all groups or these, of these only the works
+                                 whose names hold TEXT; --resume keeps the groups that are there
   help                           this list
 
 Environment:
@@ -59,6 +64,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "setup" => done(setup::command(rest)),
         "test" => test::command(rest),
         "demo" => done(demo::command(&machine::Machine::default(), rest)),
+        "bench" => done(bench::command(rest)),
         "documents" => documents::command(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

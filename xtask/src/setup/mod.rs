@@ -2,6 +2,7 @@
 
 mod apt;
 mod debian;
+pub mod peers;
 pub mod programs;
 pub mod tools;
 pub mod wasm;

@@ -1,0 +1,13 @@
+//! The groups of rows: one a kind of store.
+
+mod lin;
+mod pool;
+mod tree;
+
+use crate::row::Row;
+
+/// A group's name, and its rows.
+pub type Group = (&'static str, fn() -> Vec<Row>);
+
+/// All groups, in the order of the table.
+pub const GROUPS: &[Group] = &[("lin", lin::rows), ("pool", pool::rows), ("tree", tree::rows)];

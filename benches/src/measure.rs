@@ -1,0 +1,79 @@
+//! Interleaved rounds: kmem, a peer, kmem, the next peer.
+//!
+//! A machine gets slower and faster as it likes; two runs right after each other meet the same machine. So
+//! each round pairs a run of kmem's side with one of a peer's, and the ratio of a row is the median of these
+//! pairs' ratios, not the ratio of two medians.
+
+use crate::row::{Player, Row};
+use crate::watch::Watch;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Pairs of runs for each peer.
+    pub rounds: usize,
+    /// What a run is to last at least, in nanoseconds.
+    pub slice: f64,
+}
+
+/// What a row's first side and one of its peers took in each round, in nanoseconds for one operation.
+#[derive(Clone, Debug)]
+pub struct Duel {
+    /// The group of the row.
+    pub group: String,
+    /// The work of the row.
+    pub work: String,
+    /// The peer's name.
+    pub peer: String,
+    /// The first side's times and the peer's, round by round.
+    pub rounds: Vec<(f64, f64)>,
+}
+
+/// Measures a row: a duel for each peer.
+pub fn measure(row: &Row, plan: Plan) -> Vec<Duel> {
+    let mut players: Vec<_> = row.sides.iter().map(|side| warm(side.play(), plan)).collect();
+    let (ours, peers) = players.split_first_mut().expect("a row has sides");
+    let mut rounds = vec![Vec::new(); peers.len()];
+    for round in 0..plan.rounds {
+        for (peer, rounds) in peers.iter_mut().zip(&mut rounds) {
+            // Who goes first finds the caches as the other left them: they take turns.
+            let pair = if round % 2 == 0 {
+                let first = once(ours);
+                (first, once(peer))
+            } else {
+                let first = once(peer);
+                (once(ours), first)
+            };
+            rounds.push(pair);
+        }
+    }
+    let names = row.sides[1..].iter().map(|side| side.name.clone());
+    let duel = |(peer, rounds)| Duel { group: row.group.into(), work: row.work.into(), peer, rounds };
+    names.zip(rounds).map(duel).collect()
+}
+
+/// A player that has run, and how often it does the work in one run.
+type Warm<'r> = (Player<'r>, usize);
+
+/// Runs a side until a run lasts as long as planned.
+fn warm(mut player: Player<'_>, plan: Plan) -> Warm<'_> {
+    let mut times = 1;
+    loop {
+        let mut watch = Watch::timing();
+        player.run(times, &mut watch);
+        if watch.ns() >= plan.slice {
+            return (player, times);
+        }
+        // Neither by a single step, which the first run's cold caches would make too small, nor by many.
+        let short = plan.slice / watch.ns().max(1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 2 and 100")]
+        let factor = (short * 1.2).ceil().clamp(2.0, 100.0) as usize;
+        times *= factor;
+    }
+}
+
+fn once((player, times): &mut Warm<'_>) -> f64 {
+    let mut watch = Watch::timing();
+    player.run(*times, &mut watch);
+    watch.ns_per_op()
+}

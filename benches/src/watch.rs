@@ -1,0 +1,125 @@
+//! What counts of a work: its time on this thread's processor, or its instructions.
+
+use std::ptr::NonNull;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use callgrind::dump;
+
+/// Collects what the parts of a work that count have taken.
+#[derive(Debug)]
+pub struct Watch {
+    counting: bool,
+    ns: f64,
+    ops: u64,
+}
+
+impl Watch {
+    /// A watch that tells the time.
+    pub const fn timing() -> Self {
+        Self { counting: false, ns: 0.0, ops: 0 }
+    }
+
+    /// A watch that has callgrind count the instructions.
+    pub const fn counting() -> Self {
+        Self { counting: true, ns: 0.0, ops: 0 }
+    }
+
+    /// Runs a part that counts, which is this many operations.
+    #[inline(always)]
+    pub fn time<R>(&mut self, ops: usize, part: impl FnOnce() -> R) -> R {
+        self.ops += ops as u64;
+        if self.counting {
+            return counted(part);
+        }
+        let start = now();
+        let result = part();
+        self.ns += now() - start;
+        result
+    }
+
+    /// How many a large work is to take: under callgrind, which is fifty times slower, a tenth.
+    pub const fn size(&self, full: usize) -> usize {
+        if self.counting && full > 100_000 { full / 10 } else { full }
+    }
+
+    /// The time of the parts, in nanoseconds.
+    pub const fn ns(&self) -> f64 {
+        self.ns
+    }
+
+    /// How many operations they were.
+    pub const fn ops(&self) -> u64 {
+        self.ops
+    }
+
+    /// The time of one operation, in nanoseconds.
+    #[expect(clippy::cast_precision_loss, reason = "far fewer operations than 2^52")]
+    pub fn ns_per_op(&self) -> f64 {
+        self.ns / self.ops as f64
+    }
+}
+
+/// Makes the compiler believe that somebody uses what is there, without an instruction of the benchmark's own.
+#[inline(always)]
+pub fn taken<T>(place: NonNull<T>) {
+    #[cfg(not(target_arch = "wasm32"))]
+    // SAFETY: no instruction; the compiler must take it to read and write memory.
+    unsafe {
+        std::arch::asm!("/* {0} */", in(reg) place.as_ptr(), options(nostack, preserves_flags))
+    };
+    #[cfg(target_arch = "wasm32")]
+    std::hint::black_box(place);
+}
+
+/// Nanoseconds of processor time that this thread has had.
+#[cfg(not(target_arch = "wasm32"))]
+#[expect(clippy::cast_precision_loss, reason = "only differences of a few seconds matter")]
+fn now() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes to a `timespec` of ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn counted<R>(part: impl FnOnce() -> R) -> R {
+    callgrind::toggle();
+    let result = part();
+    callgrind::toggle();
+    result
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod callgrind {
+    //! Requests to callgrind: instructions that do nothing elsewhere.
+
+    use std::arch::asm;
+    use std::ffi::CStr;
+
+    /// Tools number their requests from their two letters.
+    const BASE: usize = (b'C' as usize) << 24 | (b'T' as usize) << 16;
+    const TOGGLE_COLLECT: usize = BASE + 2;
+    const DUMP_STATS_AT: usize = BASE + 3;
+
+    fn request(number: usize, argument: usize) {
+        let request = [number, argument, 0, 0, 0, 0];
+        // SAFETY: the rotations add up to two whole turns; valgrind reads the request where `rax` says.
+        unsafe {
+            asm!(
+                "rol rdi, 3", "rol rdi, 13", "rol rdi, 61", "rol rdi, 51", "xchg rbx, rbx",
+                in("rax") request.as_ptr(), inout("rdx") 0_usize => _, options(nostack),
+            );
+        }
+    }
+
+    /// Begins or ends the counting.
+    #[inline(always)]
+    pub fn toggle() {
+        request(TOGGLE_COLLECT, 0);
+    }
+
+    /// Writes what was counted to a file of its own, under a title, and begins again.
+    pub fn dump(title: &CStr) {
+        request(DUMP_STATS_AT, title.as_ptr().addr());
+    }
+}

@@ -1,0 +1,97 @@
+//! `cargo xtask bench`: kmem's stores beside their peers.
+//!
+//! ```text
+//! peers ─► build ─► each group: times, then instructions under callgrind ─► tables
+//! ```
+//!
+//! Everything is in `target/bench`: a finished group is a file `GROUP.times`, by which `--resume` knows it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::run::{self, say};
+use crate::setup::peers;
+
+/// Rounds of pairs of runs, and the milliseconds of a run at least.
+const FULL: [&str; 2] = ["21", "10"];
+const QUICK: [&str; 2] = ["11", "2"];
+
+#[derive(Default)]
+struct Choice {
+    groups: Vec<String>,
+    quick: bool,
+    resume: bool,
+    work: Option<String>,
+}
+
+/// `cargo xtask bench`.
+pub fn command(args: &[String]) -> Result<()> {
+    let mut choice = Choice::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--quick" => choice.quick = true,
+            "--resume" => choice.resume = true,
+            "--work" => choice.work = args.next().cloned(),
+            option if option.starts_with('-') => bail!("bench has no option {option}"),
+            group => choice.groups.push(group.to_owned()),
+        }
+    }
+    peers::set_up()?;
+    let bench = build()?;
+    let names = run::read(run::command(&bench).arg("groups"))?;
+    let known: Vec<&str> = names.lines().collect();
+    if let Some(group) = choice.groups.iter().find(|group| !known.contains(&group.as_str())) {
+        bail!("no group '{group}': there are {}", known.join(", "));
+    }
+    let chosen = |group: &&&str| choice.groups.is_empty() || choice.groups.iter().any(|name| name == **group);
+    // A few works of a group are not the group.
+    let folder = run::target().join(if choice.work.is_some() { "bench/some" } else { "bench" });
+    fs::create_dir_all(folder.join("callgrind"))?;
+    for group in known.iter().filter(chosen) {
+        if choice.resume && folder.join(format!("{group}.times")).is_file() {
+            say(&format!("{group}: measured before"));
+            continue;
+        }
+        measure(&bench, &folder, group, &choice)?;
+    }
+    let table = run::read(run::command(&bench).arg("report").arg(&folder))?;
+    println!("\n{table}");
+    say(&format!("in {}: results.md, results.json, results.svg", folder.display()));
+    Ok(())
+}
+
+/// The benchmark, optimized as programs are: without link-time optimization.
+fn build() -> Result<PathBuf> {
+    say("building kmem and its peers (the first time two minutes)");
+    run::run(&mut run::cargo("build --quiet --release --locked -p kmem-bench --features peers"))?;
+    Ok(run::target().join("release/kmem-bench"))
+}
+
+/// A group's instructions and, when those are known, its times: who finds these has both.
+fn measure(bench: &Path, folder: &Path, group: &str, choice: &Choice) -> Result<()> {
+    let dumps = folder.join("callgrind");
+    for dump in fs::read_dir(&dumps)? {
+        let dump = dump?;
+        let group_of = dump.file_name().to_string_lossy().split('.').next().map(str::to_owned);
+        if group_of.as_deref() == Some(group) {
+            fs::remove_file(dump.path())?;
+        }
+    }
+    let work = |command: &mut Command| {
+        command.args(&choice.work);
+    };
+    let mut valgrind = run::command("valgrind");
+    valgrind.args(["-q", "--tool=callgrind", "--collect-atstart=no"]);
+    valgrind.arg(format!("--callgrind-out-file={}", dumps.join(group).display()));
+    valgrind.arg(bench).args(["count", group]);
+    work(&mut valgrind);
+    run::run(&mut valgrind)?;
+    let mut times = run::command(bench);
+    times.arg("measure").arg(folder).arg(group).args(if choice.quick { QUICK } else { FULL });
+    work(&mut times);
+    run::run(&mut times)
+}
