@@ -2,11 +2,7 @@ import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { clickCell, expect, open, run, settle, story, test } from './page.ts';
 
-const SIZES = {
-  desktop: { width: 1440, height: 900 },
-  laptop: { width: 1100, height: 720 },
-  phone: { width: 390, height: 844 },
-};
+const SIZES = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
 
 const SCRIPT = `heap h
 a = alloc h 100
@@ -72,6 +68,16 @@ for (const [size, viewport] of Object.entries(SIZES)) {
   }
 }
 
+test('between desktop and phone nothing scrolls sideways either', async ({ page }) => {
+  await open(page);
+  await run(page, SCRIPT);
+  for (const width of [1240, 1100, 1000, 900, 640, 500, 360]) {
+    await page.setViewportSize({ width, height: 800 });
+    await settle(page);
+    expect(await overflow(page), `${width} wide`).toBeLessThanOrEqual(0);
+  }
+});
+
 test('on a phone every part can be reached and used by touch', async ({ browser }) => {
   const context = await browser.newContext({
     viewport: SIZES.phone,
@@ -93,6 +99,14 @@ test('on a phone every part can be reached and used by touch', async ({ browser 
     expect((box?.x ?? 0) + (box?.width ?? 999)).toBeLessThanOrEqual(390);
   }
   expect(await overflow(page)).toBeLessThanOrEqual(0);
+  // What is fixed to the window does not scroll, and must fit it.
+  const outside = await page.evaluate(() =>
+    [...document.querySelectorAll('button, select, input, output')]
+      .map((element) => ({ id: element.id || element.textContent, box: element.getBoundingClientRect() }))
+      .filter(({ box }) => box.width > 0 && (box.left < 0 || box.right > window.innerWidth))
+      .map(({ id }) => id),
+  );
+  expect(outside).toEqual([]);
   await context.close();
 });
 

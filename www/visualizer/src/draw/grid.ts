@@ -13,6 +13,9 @@
 
 import { type Box, LARGE, type Viewport } from './viewport.ts';
 
+/** What rows are laid out for. */
+type Canvas = Pick<Viewport, 'width' | 'height' | 'dpr'>;
+
 export class Grid {
   cols = 8;
   rows = 0;
@@ -33,7 +36,7 @@ export class Grid {
    * Lays blocks out, so that the first `shown` slots fill the canvas well. That is rounded up to a power of two: rows
    * stay as they are while a store fills, but for a few times.
    */
-  plan(blocks: number, slotsOf: (block: number) => number, port: Viewport, shown: number): Box {
+  plan(blocks: number, slotsOf: (block: number) => number, port: Canvas, shown: number): Box {
     if (this.titleRow.length < blocks) {
       this.titleRow = new Int32Array(blocks * 2);
       this.first = new Float64Array(blocks * 2 + 1);
@@ -139,6 +142,9 @@ export class Grid {
     return [from, Math.max(from, to)];
   }
 }
+
+/** What an exported picture is laid out for, whatever the window. */
+export const SHEET = { width: 1440, height: 960, dpr: 1 };
 
 /** Down to a number of columns in which addresses are easy to follow. */
 function roundColumns(columns: number): number {

@@ -1,7 +1,7 @@
 /** Regions and heaps: their memory as rows of bytes, each piece as long as it is. */
 
 import { type HeapModel, KIND_NAMES, type LinearModel, type PiecesModel, WHAT, WHAT_NAMES } from '../model/types.ts';
-import { FarImage, Grid } from './grid.ts';
+import { FarImage, Grid, SHEET } from './grid.ts';
 import { LOOK, LOOK_OF_WHAT, type Palette } from './palette.ts';
 import { OPEN, Shapes } from './shapes.ts';
 import { Svg } from './svg.ts';
@@ -11,15 +11,21 @@ import type { Box, Viewport } from './viewport.ts';
 /** Bytes of a slot: what kmem divides memory into where a word is four bytes. */
 const UNIT = 8;
 const GUTTER = 64;
+/** A slot at life size, and the least slots in a row. */
+const UNIT_WIDTH = 11;
+const ROW = 24;
+const LEAST = 32;
+
+const unitsIn = (model: PiecesModel) => (block: number) => Math.ceil((model.blockLen[block] ?? 0) / UNIT);
 
 class PiecesView<M extends PiecesModel> implements View<M> {
-  private readonly grid = new Grid(11, 24, 32);
+  private readonly grid = new Grid(UNIT_WIDTH, ROW, LEAST);
   private readonly image = new FarImage();
   private readonly shapes = new Shapes();
   private painted: Palette | null = null;
 
   plan(model: M, port: Viewport): Box {
-    return this.grid.plan(model.blocks, (b) => Math.ceil((model.blockLen[b] ?? 0) / UNIT), port, shownIn(model));
+    return this.grid.plan(model.blocks, unitsIn(model), port, shownIn(model));
   }
 
   fit(model: M, port: Viewport): void {
@@ -82,13 +88,13 @@ class PiecesView<M extends PiecesModel> implements View<M> {
 
   /** Rectangles of the bytes `from..to` of a block, a row at a time; only of the rows asked for. */
   private eachPart(
+    grid: Grid,
     block: number,
     from: number,
     to: number,
     [row0, row1]: readonly [number, number],
     visit: (x0: number, x1: number, row: number, open: number) => void,
   ): void {
-    const { grid } = this;
     const perRow = grid.cols * UNIT;
     const top = (grid.titleRow[block] ?? 0) + 1;
     const first = Math.max(Math.floor(from / perRow), row0 - top);
@@ -145,8 +151,8 @@ class PiecesView<M extends PiecesModel> implements View<M> {
         const h = Math.round(port.screenY((row + 1) * grid.cellH)) - y - gapY;
         if (w > 0) shapes.add(part, x, y, w, h, open);
       };
-      if (front > from) this.eachPart(b, from, front, rows, add(LOOK.header, front === to));
-      if (to > front) this.eachPart(b, front, to, rows, add(look, true));
+      if (front > from) this.eachPart(grid, b, from, front, rows, add(LOOK.header, front === to));
+      if (to > front) this.eachPart(grid, b, front, to, rows, add(look, true));
     });
     shapes.paint(pen, palette, patterns, port.dpr);
     this.titles(scene, model, rows);
@@ -184,7 +190,7 @@ class PiecesView<M extends PiecesModel> implements View<M> {
       const from = (model.at[i] ?? 0) - (model.blockAt[b] ?? 0) + (model.header[i] ?? 0);
       const to = (model.at[i] ?? 0) - (model.blockAt[b] ?? 0) + (model.len[i] ?? 0);
       let [x, y, width] = [0, 0, 0];
-      this.eachPart(b, from, to, rows, (x0, x1, row) => {
+      this.eachPart(grid, b, from, to, rows, (x0, x1, row) => {
         const w = port.screenX(x1) - port.screenX(x0);
         if (w > width + 1) [x, y, width] = [port.screenX(x0), port.screenY((row + 0.5) * grid.cellH), w];
       });
@@ -267,7 +273,7 @@ class PiecesView<M extends PiecesModel> implements View<M> {
     const block = model.block[i] ?? 0;
     const from = (model.at[i] ?? 0) - (model.blockAt[block] ?? 0);
     let box: Box | null = null;
-    this.eachPart(block, from, from + (model.len[i] ?? 0), [0, grid.rows], (x0, x1, row) => {
+    this.eachPart(grid, block, from, from + (model.len[i] ?? 0), [0, grid.rows], (x0, x1, row) => {
       const part = { x: x0, y: row * grid.cellH, w: x1 - x0, h: grid.cellH };
       if (!box || (part.w > box.w && part.y === box.y + box.h && box.w < 4 * grid.cellW)) box = part;
     });
@@ -290,9 +296,12 @@ class PiecesView<M extends PiecesModel> implements View<M> {
   }
 
   svg(model: M, palette: Palette, title: string, nameOf: NameOf): string {
-    const { grid, shapes } = this;
+    const { shapes } = this;
+    const grid = new Grid(UNIT_WIDTH, ROW, LEAST);
+    // The whole of it, in the proportions of a sheet.
+    grid.plan(model.blocks, unitsIn(model), SHEET, Number.POSITIVE_INFINITY);
     const all = [0, grid.rows] as const;
-    const svg = new Svg(palette, this.grid.cellH);
+    const svg = new Svg(palette, ROW);
     shapes.clear();
     const texts: [number, number, string, string][] = [];
     for (let b = 0; b < model.blocks; b += 1) {
@@ -305,10 +314,10 @@ class PiecesView<M extends PiecesModel> implements View<M> {
           const gap = (open & OPEN.right) === 0 ? 2 : 0;
           shapes.add(part, x0, row * grid.cellH, Math.max(0, x1 - x0 - gap), grid.cellH - 4, open);
         };
-        if (front > from) this.eachPart(b, from, front, all, add(LOOK.header));
-        this.eachPart(b, front, from + (model.len[i] ?? 0), all, add(look));
+        if (front > from) this.eachPart(grid, b, from, front, all, add(LOOK.header));
+        this.eachPart(grid, b, front, from + (model.len[i] ?? 0), all, add(look));
         if (look !== LOOK.used && look !== LOOK.tainted) continue;
-        this.eachPart(b, front, from + (model.len[i] ?? 0), [0, grid.rows], (x0, x1, row) => {
+        this.eachPart(grid, b, front, from + (model.len[i] ?? 0), [0, grid.rows], (x0, x1, row) => {
           const text = pieceText(model, i, Math.floor((x1 - x0 - 10) / 6.2), nameOf);
           const y = (row + 0.58) * grid.cellH;
           if (text !== '' && texts.at(-1)?.[2] !== text) texts.push([x0 + 5, y, text, palette.onUsed]);

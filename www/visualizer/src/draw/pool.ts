@@ -1,7 +1,7 @@
 /** A pool: its cells in rows, the oldest block first. Near, a cell shows its header, its state and its name. */
 
 import { POOL_STATE, type PoolModel } from '../model/types.ts';
-import { FarImage, Grid } from './grid.ts';
+import { FarImage, Grid, SHEET } from './grid.ts';
 import { LOOK, type Palette } from './palette.ts';
 import { Shapes } from './shapes.ts';
 import { Svg } from './svg.ts';
@@ -12,9 +12,12 @@ import type { Box, Viewport } from './viewport.ts';
 export const NUMBERED = 12;
 /** Room for the addresses of rows, in CSS pixels. */
 const GUTTER = 64;
+/** A cell at life size. */
+const CELL_WIDTH = 52;
+const CELL_HEIGHT = 26;
 
 export class PoolView implements View<PoolModel> {
-  private readonly grid = new Grid(52, 26);
+  private readonly grid = new Grid(CELL_WIDTH, CELL_HEIGHT);
   private readonly image = new FarImage();
   private readonly shapes = new Shapes();
   private painted: Palette | null = null;
@@ -254,23 +257,30 @@ export class PoolView implements View<PoolModel> {
   }
 
   svg(model: PoolModel, palette: Palette, title: string, nameOf: NameOf): string {
-    const { grid, shapes } = this;
+    const { shapes } = this;
+    const grid = new Grid(CELL_WIDTH, CELL_HEIGHT);
+    // The whole of it, in the proportions of a sheet.
+    grid.plan(model.runs, (b) => model.runCount[b] ?? 0, SHEET, Number.POSITIVE_INFINITY);
     const { cellW, cellH, cols } = grid;
-    const svg = new Svg(palette, this.grid.cellH);
-    const named = model.count <= 2000;
+    const svg = new Svg(palette, cellH);
+    // Few enough to have a header and a name each; of more, cells alike in a row are one rectangle.
+    const named = model.count <= 4000;
+    const front = named ? Math.max(3, Math.round((cellW * model.header) / model.stride)) : 0;
     shapes.clear();
     for (let b = 0; b < grid.blocks; b += 1) {
       const first = model.runFirst[b] ?? 0;
       const end = first + (model.runCount[b] ?? 0);
       const row = (grid.titleRow[b] ?? 0) + 1;
-      // Cells alike in a row are one rectangle.
       for (let i = first; i < end; ) {
         const state = model.state[i] as number;
         const stop = named ? i + 1 : Math.min(end, i + cols - ((i - first) % cols));
         let to = i + 1;
         while (to < stop && model.state[to] === state) to += 1;
         const x = ((i - first) % cols) * cellW;
-        shapes.add(state, x, (row + Math.floor((i - first) / cols)) * cellH, (to - i) * cellW - 2, cellH - 2);
+        const y = (row + Math.floor((i - first) / cols)) * cellH;
+        const behind = state === POOL_STATE.fresh ? 0 : front;
+        if (behind > 0) shapes.add(LOOK.header, x, y, behind, cellH - 2);
+        shapes.add(state, x + behind, y, (to - i) * cellW - 2 - behind, cellH - 2);
         i = to;
       }
     }
@@ -285,7 +295,7 @@ export class PoolView implements View<PoolModel> {
       const used = model.state[i] === POOL_STATE.used || model.state[i] === POOL_STATE.tainted;
       const name = used ? nameOf(model.payloadAt(i)) : number < 0 ? '' : String(number + 1);
       const color = used ? palette.onUsed : palette.text;
-      if (name !== '') svg.text(box.x + box.w / 2, box.y + 16, name, color, 10, 'middle');
+      if (name !== '') svg.text(box.x + front + 5 + (used ? 0 : 16), box.y + 16, name, color, 10);
     }
     return svg.finish({ x: 0, y: 0, w: cols * cellW, h: grid.rows * cellH }, title);
   }

@@ -237,8 +237,11 @@ export class RefsView implements View<RefModel> {
     const held: number[] = [];
     for (let k = 0; k < model.holders; k += 1) {
       const from = this.from(model, model.holder[k] ?? 0);
-      if (from)
-        held.push(from.x < CELL.x ? from.x + from.w : from.x, from.y + HEIGHT / 2, CELL.x, middle(model.holds[k] ?? 0));
+      if (!from) continue;
+      const [y1, y2] = [from.y + HEIGHT / 2, middle(model.holds[k] ?? 0)];
+      if (from.x < CELL.x) held.push(from.x + from.w, y1, CELL.x, y2);
+      // From one counted cell to another: around the left.
+      else held.push(CELL.x, y1, CELL.x - 28, (y1 + y2) / 2, CELL.x - 28, (y1 + y2) / 2, CELL.x, y2);
     }
     svg.lines(home, home.length, palette.link).lines(held, held.length, palette.text).shapes(shapes);
     for (let i = 0; i < model.count; i += 1) {

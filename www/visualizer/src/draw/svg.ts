@@ -65,6 +65,14 @@ export class Svg {
     path(LOOK.hole, inner, `fill="url(#hole)" stroke="${color(LOOK.hole)}"`);
     path(LOOK.header, rect, 'fill="url(#header)"');
     path(LOOK.mark, rect, `fill="${color(LOOK.mark)}"`);
+    path(
+      LOOK.mark,
+      (x, y, w, h) => {
+        const half = Math.min(w, h) * 0.28;
+        return `M${num(x + w / 2 - half)} ${num(y + h / 2 - half)}h${num(2 * half)}l${num(-half)} ${num(2 * half)}z`;
+      },
+      `fill="${this.palette.ground}"`,
+    );
     return this;
   }
 

@@ -1,21 +1,19 @@
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { defineConfig } from '@playwright/test';
 
-// Builds the page and serves it from a folder below the root, as any static host would.
-const page = dirname(dirname(fileURLToPath(import.meta.url)));
+// Builds the page and serves it, as any static host would.
 const vite = 'node ../node_modules/vite/bin/vite.js';
-export const PORT = 4711;
+const PORT = 4711;
 
 export default defineConfig({
-  testDir: '.',
-  outputDir: '../node_modules/.e2e',
+  testDir: 'e2e',
+  outputDir: 'test-results',
   snapshotPathTemplate: '{testDir}/shots/{arg}{ext}',
   fullyParallel: true,
   workers: 2,
-  timeout: 20_000,
+  // A busy machine is given time.
+  timeout: 60_000,
   reporter: [['line']],
-  expect: { timeout: 5_000, toHaveScreenshot: { maxDiffPixelRatio: 0.005, animations: 'disabled', caret: 'hide' } },
+  expect: { timeout: 10_000, toHaveScreenshot: { maxDiffPixelRatio: 0.005, animations: 'disabled', caret: 'hide' } },
   use: {
     baseURL: `http://127.0.0.1:${PORT}/`,
     viewport: { width: 1440, height: 900 },
@@ -37,7 +35,6 @@ export default defineConfig({
   },
   webServer: {
     command: `${vite} build && exec ${vite} preview --port ${PORT}`,
-    cwd: page,
     url: `http://127.0.0.1:${PORT}/`,
     reuseExistingServer: false,
     timeout: 60_000,
