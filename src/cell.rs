@@ -92,6 +92,7 @@ impl State {
 
 impl Cell {
     /// A header for a block of `layout`, of which `layout.size()` counts the header too.
+    #[inline]
     pub(crate) const fn new(kind: Kind, layout: Layout, state: State) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "a logarithm is less than 64")]
         let align = layout.align().trailing_zeros() as u8;
@@ -130,9 +131,15 @@ impl Cell {
     /// Size, as [`size`](Self::size) says it, and alignment of what was allocated; `None` if they are none of a
     /// layout: the header was overwritten.
     #[must_use]
+    #[inline]
     pub fn layout(&self) -> Option<Layout> {
         let align = 1_usize.checked_shl(u32::from(self.align.get()))?;
         Layout::from_size_align(self.size.get(), align).ok()
+    }
+
+    #[inline]
+    pub(crate) fn is_live(&self) -> bool {
+        self.mark.get() == State::Live as u8
     }
 
     pub(crate) fn state(&self) -> Option<State> {

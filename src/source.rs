@@ -140,6 +140,17 @@ pub unsafe trait Source {
         crate::MIN_ALIGN
     }
 
+    /// Takes back all blocks at once, if it can and these are as many as are handed out.
+    ///
+    /// # Safety
+    ///
+    /// If there are no more, all of them are the caller's, and nothing uses them any more.
+    #[doc(hidden)]
+    unsafe fn free_all(&self, blocks: usize) -> bool {
+        let _ = blocks;
+        false
+    }
+
     /// The largest block that can be had now at the most; `None` where nothing is known to bound it.
     ///
     /// Stores ask before they take a first or next block, so that they can live in small sources.

@@ -237,6 +237,12 @@ mod trees {
     }
 
     #[test]
+    fn raw_over_reuse() {
+        let mut bytes = bytes(2 << 20);
+        raw("Tree raw over Reuse", kmem::Reuse::new_in(Heap::fixed(&mut bytes)), Sizes::Middle);
+    }
+
+    #[test]
     fn raw_over_bare_lin() {
         let mut bytes = bytes(world::OPERATIONS * 320);
         raw("Tree raw over Lin", Lin::fixed(&mut bytes), Sizes::Small);

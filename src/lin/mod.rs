@@ -94,6 +94,19 @@ pub struct Lin<S: Source, H: Layer = Bare> {
     layer: PhantomData<H>,
 }
 
+/// Where a region was at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    chunk: *const Chunk,
+    cursor: *mut u8,
+    marks: *const Record,
+}
+
+impl Position {
+    /// Before everything.
+    pub(crate) const NONE: Self = Self { chunk: ptr::null(), cursor: ptr::null_mut(), marks: ptr::null() };
+}
+
 const _: () = {
     assert!(offset_of!(Lin<Fixed<'_>>, cursor) == MIN_ALIGN);
     assert!(offset_of!(Lin<Fixed<'_>>, ops) == Head::OPS);
@@ -377,9 +390,20 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// Releases every cell and keeps the chunks, so that a region that is warm asks its source for
     /// nothing more.
     pub fn reset(&mut self) {
+        self.go_back(Position::NONE);
+    }
+
+    /// Where the region is now.
+    pub(crate) fn position(&self) -> Position {
+        Position { chunk: self.chunk.get(), cursor: self.cursor.get(), marks: self.marks.get() }
+    }
+
+    /// Takes the region back to where it was: whoever calls knows that nothing uses what was allocated since, and
+    /// that the region was not taken further back meanwhile.
+    pub(crate) fn go_back(&self, to: Position) {
         self.note_peak();
-        self.marks.set(ptr::null());
-        self.unwind(ptr::null(), ptr::null_mut());
+        self.marks.set(to.marks);
+        self.unwind(to.chunk, to.cursor);
     }
 
     /// Releases every cell and gives the chunks back. The region can be used again.
@@ -389,6 +413,11 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// When the source refuses a chunk: that one is kept, empty, and destroying again tries again.
     pub fn destroy(&mut self) -> Result<(), Cond> {
         self.reset();
+        self.give_back_spare()
+    }
+
+    /// Gives the chunks in which there is nothing to the source; those that it refuses stay.
+    pub(crate) fn give_back_spare(&self) -> Result<(), Cond> {
         // Newest first, as a source that takes only its newest block back wants it.
         let mut newest_first: *const Chunk = ptr::null();
         while let Some(chunk) = self.pop_spare() {

@@ -6,9 +6,7 @@ use core::marker::PhantomData;
 use core::mem::needs_drop;
 use core::ptr::NonNull;
 
-use super::Lin;
-use super::chunk::Chunk;
-use super::marks::Record;
+use super::{Lin, Position};
 use crate::cell::{Bare, Layer};
 use crate::typed::Refused;
 use crate::{Cond, Source};
@@ -141,21 +139,17 @@ impl<S: Source, H: Layer> Lin<S, H> {
 /// Takes a region back to where it was when it was made.
 struct Rewind<'l, S: Source, H: Layer> {
     lin: &'l Lin<S, H>,
-    chunk: *const Chunk,
-    cursor: *mut u8,
-    marks: *const Record,
+    position: Position,
 }
 
 impl<S: Source, H: Layer> Drop for Rewind<'_, S, H> {
     fn drop(&mut self) {
-        self.lin.note_peak();
-        self.lin.marks.set(self.marks);
-        self.lin.unwind(self.chunk, self.cursor);
+        self.lin.go_back(self.position);
     }
 }
 
 fn scoped<S: Source, H: Layer, R>(lin: &Lin<S, H>, run: impl FnOnce(Scope<'_, S, H>) -> R) -> R {
-    let rewind = Rewind { lin, chunk: lin.chunk.get(), cursor: lin.cursor.get(), marks: lin.marks.get() };
+    let rewind = Rewind { lin, position: lin.position() };
     run(Scope { lin: rewind.lin, region: PhantomData })
 }
 

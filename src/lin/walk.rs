@@ -1,7 +1,7 @@
 //! Walking a region: for `inspect`, `check` and figures.
 
 use core::cell::Cell as Var;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 use super::chunk::Chunk;
 use super::{Lin, MIN_ALIGN};
@@ -63,6 +63,12 @@ impl<S: Source, H: Layer> Lin<S, H> {
             }
             at = at.wrapping_add(extent(header));
         }
+    }
+
+    /// Whether an address lies among the cells, live or released.
+    pub(crate) fn holds(&self, address: NonNull<u8>) -> bool {
+        let address = address.addr().get();
+        self.chunks().any(|(chunk, end)| chunk.first().addr() <= address && address < end.addr())
     }
 
     /// Proves the region's structure: chunks, cursor, marks, and every header.

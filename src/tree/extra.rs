@@ -88,6 +88,11 @@ impl N {
         if Self::of(own.root.get()) == Some(self) { None } else { NonNull::new(self.extra_ptr().cast_mut()) }
     }
 
+    /// Whether the tree counts the node among those that have something to run or ask.
+    pub(super) fn is_hooked(self) -> bool {
+        self.own_extra().is_some_and(|extra| extra.counted.get())
+    }
+
     /// Whether the node's guard refuses.
     pub(super) fn refuses(self) -> bool {
         let guard = self.own_extra().and_then(|extra| extra.guard.get());

@@ -149,6 +149,7 @@ impl N {
         inside(self.0.cast(), HEADER)
     }
 
+    #[inline]
     pub(super) fn block(self) -> Option<Block> {
         let layout = self.get().id.layout()?;
         let gap = Frame::offset(HEADER, layout.align()) - HEADER;
@@ -156,6 +157,7 @@ impl N {
         Some(Block { start, layout, header: self.0 })
     }
 
+    #[inline]
     pub(super) fn payload_size(self) -> usize {
         self.get().id.layout().map_or(0, |block| block.size() - Frame::offset(HEADER, block.align()))
     }
@@ -179,6 +181,11 @@ impl N {
 
     pub(super) fn set_state(self, state: State) {
         self.get().id.set_state(state);
+    }
+
+    #[inline]
+    pub(super) fn is_live(self) -> bool {
+        self.get().id.is_live()
     }
 
     #[inline]
@@ -214,10 +221,12 @@ impl N {
         Self::of(self.get().child.get())
     }
 
+    #[inline]
     pub(super) fn lastchild(self) -> Option<Self> {
         Self::of(self.get().lastchild.get())
     }
 
+    #[inline]
     pub(super) fn prev(self) -> Option<Self> {
         Self::of(self.get().prev.get())
     }
@@ -311,13 +320,23 @@ impl N {
         self.get().lastchild.set(ptr::null());
     }
 
-    /// The first of its subtree, children before parent.
+    /// The first of its subtree in the order that [`before`](Self::before) has.
     #[inline]
-    pub(super) fn deepest_first(self) -> Self {
+    pub(super) fn deepest_last(self) -> Self {
         let mut at = self;
-        while let Some(child) = at.child() {
+        while let Some(child) = at.lastchild() {
             at = child;
         }
         at
+    }
+
+    /// What comes next in the opposite of the order in which nodes are mostly made: last siblings first, children
+    /// before parents. `None` after the first of the siblings under `above`, which is only compared with.
+    #[inline]
+    pub(super) fn before(self, above: Option<Self>) -> Option<Self> {
+        match self.prev() {
+            Some(prev) => Some(prev.deepest_last()),
+            None => self.parent().filter(|parent| Some(*parent) != above),
+        }
     }
 }

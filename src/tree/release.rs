@@ -23,7 +23,7 @@ pub(super) struct Refused {
 /// release what they were under, which is only compared with from here on.
 struct Doom<'t, S: Source> {
     tree: &'t Tree<S>,
-    first: N,
+    last: N,
     /// The parent that the siblings still name.
     above: Option<N>,
     /// The node whose destructors are to run next.
@@ -47,9 +47,11 @@ impl<S: Source> Drop for Doom<'_, S> {
     fn drop(&mut self) {
         // Only after a destructor has panicked is there one left.
         self.run_destructors();
-        self.tree.give_back(self.first, self.above, self.shred);
+        self.tree.give_back(self.last, self.above, self.shred);
         if self.whole {
             self.tree.root.set(ptr::null());
+            #[cfg(feature = "shred")]
+            self.tree.secret.set(false);
         }
     }
 }
@@ -72,8 +74,25 @@ impl<S: Source> Tree<S> {
         if self.subtree_refuses(top) {
             return Err(Cond::InUse);
         }
-        self.release_unasked(top, shred);
+        if !self.release_at_once(top, shred) {
+            self.release_unasked(top, shred);
+        }
         Ok(())
+    }
+
+    /// Releases the whole tree without a look at its nodes, where no node has anything to run or to be wiped, and the
+    /// source can; says whether.
+    fn release_at_once(&self, top: N, shred: bool) -> bool {
+        let plain = !(shred || self.secret.get() || self.id.is_tainted()) && self.hooked.get() == 0;
+        let whole = Some(top) == N::of(self.root.get()) && self.refused.get().is_null();
+        // SAFETY: without hooks every block is a node's; who releases the root promised that none is used any more.
+        if !(plain && whole && unsafe { self.source.free_all(self.live.get()) }) {
+            return false;
+        }
+        self.live.set(0);
+        self.bytes.set(0);
+        self.root.set(ptr::null());
+        true
     }
 
     fn subtree_refuses(&self, top: N) -> bool {
@@ -89,7 +108,7 @@ impl<S: Source> Tree<S> {
     /// Releases a subtree without asking its guards.
     pub(super) fn release_unasked(&self, top: N, shred: bool) {
         top.unlink();
-        self.doom(top, None, shred);
+        self.doom(top, top, None, shred);
     }
 
     /// Releases all children of a node.
@@ -99,12 +118,14 @@ impl<S: Source> Tree<S> {
         if self.refuses(first, Some(parent)) {
             return Err(Cond::InUse);
         }
+        let last = parent.lastchild().unwrap_or(first);
         parent.forget_children();
-        self.doom(first, Some(parent), false);
+        self.doom(first, last, Some(parent), false);
         Ok(())
     }
 
-    fn doom(&self, first: N, above: Option<N>, shred: bool) {
+    /// Releases siblings, `first` to `last`, that are unlinked from their parent.
+    fn doom(&self, first: N, last: N, above: Option<N>, shred: bool) {
         let hooked = self.hooked.get() > 0;
         let mut at = Some(first).filter(|_| hooked);
         while let Some(node) = at {
@@ -116,7 +137,7 @@ impl<S: Source> Tree<S> {
             at = node.following(above);
         }
         let whole = Some(first) == N::of(self.root.get());
-        let mut doom = Doom { tree: self, first, above, next: Some(first).filter(|_| hooked), shred, whole };
+        let mut doom = Doom { tree: self, last, above, next: Some(first).filter(|_| hooked), shred, whole };
         doom.run_destructors();
         drop(doom);
         if !self.refused.get().is_null() {
@@ -124,12 +145,12 @@ impl<S: Source> Tree<S> {
         }
     }
 
-    /// Gives siblings and all below them back, children before parents.
-    fn give_back(&self, first: N, above: Option<N>, shred: bool) {
-        let mut node = first.deepest_first();
+    /// Gives siblings and all below them back, in the opposite of the order in which nodes are mostly made: a source
+    /// that hands the block out first that came back last then hands them out in the order of addresses.
+    fn give_back(&self, last: N, above: Option<N>, shred: bool) {
+        let mut node = last.deepest_last();
         loop {
-            let up = || node.parent().filter(|parent| Some(*parent) != above);
-            let next = node.next().map(N::deepest_first).or_else(up);
+            let next = node.before(above);
             self.give_back_node(node, shred);
             match next {
                 Some(next) => node = next,
@@ -138,13 +159,15 @@ impl<S: Source> Tree<S> {
         }
     }
 
+    #[inline]
     fn give_back_node(&self, node: N, shred: bool) {
-        let tainted = shred || node.is_tainted() || self.id.is_tainted();
-        // SAFETY: the node's own payload, used no more.
-        unsafe { wipe_if(tainted, node.payload(), node.payload_size()) };
+        // Before the bytes are wiped: the root's own extra lies in its payload.
         if self.hooked.get() > 0 {
             self.drop_extra(node);
         }
+        let tainted = shred || node.is_tainted() || self.id.is_tainted();
+        // SAFETY: the node's own payload, used no more.
+        unsafe { wipe_if(tainted, node.payload(), node.payload_size()) };
         let Some(block) = node.block() else { return };
         self.live.set(self.live.get() - 1);
         self.count(0, block.layout.size());

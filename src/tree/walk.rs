@@ -40,10 +40,11 @@ impl<S: Source> Tree<S> {
     /// The first rule that does not hold, and where.
     pub fn check(&self) -> Result<(), Broken> {
         let root = N::of(self.root.get());
-        let (mut live, mut bytes) = (0, 0);
+        let (mut live, mut bytes, mut hooked) = (0, 0, 0);
         let mut answer = Ok(());
         self.each_node(&mut |node, _| {
             live += 1;
+            hooked += usize::from(node.is_hooked());
             bytes += node.block().map_or(0, |block| block.layout.size());
             answer = self
                 .check_node(node, root)
@@ -52,6 +53,7 @@ impl<S: Source> Tree<S> {
         });
         answer?;
         rule(live == self.live.get(), "live nodes are counted", self)?;
+        rule(hooked == self.hooked.get(), "nodes with destructors and guards are counted", self)?;
         rule(bytes == self.bytes.get(), "live bytes are counted", self)
     }
 

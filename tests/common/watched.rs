@@ -71,6 +71,7 @@ macro_rules! stores_as_bases {
 
 stores_as_bases! {
     Heap<S>, true;
+    kmem::Reuse<S>, true;
     Lin<S, Bare>, false;
     Lin<S, Headers>, false;
     Pool<S, Bare>, true;

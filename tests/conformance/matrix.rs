@@ -1,6 +1,6 @@
 //! Every store over every source: a test for each pair.
 
-use kmem::{Fixed, Heap, Lin, Pool, Source, StaticBytes, Tree};
+use kmem::{Fixed, Heap, Lin, Pool, Reuse, Source, StaticBytes, Tree};
 
 use crate::case::Case;
 use crate::common::{Base, Generous, Watched, layout, room};
@@ -83,6 +83,7 @@ over_stores_over_fixed! {
     over_pool_over_fixed: LARGEST, |bytes| Pool::fixed(layout(CELL.0, CELL.1), bytes);
     over_pool_with_headers_over_fixed: LARGEST, |bytes| Pool::fixed_with_headers(layout(CELL.0, CELL.1), bytes);
     over_tree_over_fixed: LARGE, |bytes| Tree::new_in(Fixed::new(bytes));
+    over_reuse_over_fixed: LARGE, |bytes| Reuse::new_in(Heap::fixed(bytes));
     over_managed_tree_over_fixed: LARGE, |bytes| Tree::fixed(bytes);
     over_lin_over_pool_over_heap_over_fixed: LARGEST, |bytes|
         Lin::new_in(Pool::new_in(layout(CELL.0, CELL.1), Heap::fixed(bytes)));
@@ -113,6 +114,7 @@ over_pages! {
     over_pool_over_pages: |pages| Pool::new_in(layout(CELL.0, CELL.1), pages);
     over_pool_with_headers_over_pages: |pages| Pool::with_headers_in(layout(CELL.0, CELL.1), pages);
     over_tree_over_pages: |pages| Tree::new_in(pages);
+    over_reuse_over_pages: |pages| Reuse::new_in(pages);
     over_managed_tree_over_pages: |pages| Tree::managed_in(Heap::new_in(pages));
     over_tree_over_managed_tree_over_pages: |pages| Tree::new_in(Tree::managed_in(Heap::new_in(pages)));
 }
@@ -160,6 +162,7 @@ macro_rules! stores {
                 over_pool_over_fixed
                 over_pool_with_headers_over_fixed
                 over_tree_over_fixed
+                over_reuse_over_fixed
                 over_managed_tree_over_fixed
                 over_lin_over_pool_over_heap_over_fixed
                 #[cfg(feature = "platform")]
@@ -176,6 +179,8 @@ macro_rules! stores {
                 over_pool_with_headers_over_pages
                 #[cfg(feature = "platform")]
                 over_tree_over_pages
+                #[cfg(feature = "platform")]
+                over_reuse_over_pages
                 #[cfg(feature = "platform")]
                 over_managed_tree_over_pages
                 #[cfg(feature = "platform")]

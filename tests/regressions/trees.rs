@@ -218,3 +218,19 @@ fn a_node_is_found_in_a_pool_that_aligns_more_than_it_asks() {
         assert_eq!(tree.stats().live, 1);
     }
 }
+
+/// The root's bytes were wiped before what stands in them was looked at, and its guard counted for ever.
+#[cfg(feature = "shred")]
+#[test]
+fn a_tainted_root_takes_its_guard_along() {
+    unsafe fn agree(_: Node, _: *mut ()) -> bool {
+        false
+    }
+    let mut tree = Tree::new_in(Fickle::default());
+    tree.taint();
+    unsafe { tree.set_guard(tree.root().unwrap(), Some((agree, core::ptr::null_mut()))) }.unwrap();
+    tree.check().unwrap();
+    tree.destroy().unwrap();
+    tree.root().unwrap();
+    tree.check().unwrap();
+}

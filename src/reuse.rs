@@ -1,0 +1,357 @@
+//! A region whose cells are handed out again.
+//!
+//! ```text
+//!  lists, by size     16 ─► cell ─► cell ─► null        what came back, the newest first
+//!                     32 ─► null
+//!                     48 ─► cell ─► null   …
+//!
+//!  region             ├ first ┤├ cell ┤├ free ┤├ cell ┤├ fresh …
+//! ```
+//!
+//! A free cell holds the link to the one of its size that was freed before it. When all have come back, or all
+//! but the first, the region is rewound: what is allocated next lies in the order of addresses again. (A list of
+//! free cells alone hands a large structure back scrambled, and the next one built of it is many times slower.)
+//!
+//! Invariants: every cell of the region is live or on the list of its size; `live` counts the former; `first` is null
+//! or the region's first cell, which is live.
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::fmt;
+use core::ptr::{self, NonNull};
+
+use crate::cell::{MIN_ALIGN, inside, round_up};
+use crate::lin::Position;
+use crate::poison::{hide, show};
+use crate::report::rule;
+use crate::{Broken, Cond, Lin, Source, Stats};
+
+/// Up to this many units each size has a list of its own; beyond, four lists share a power of two.
+const EXACT: usize = 64;
+/// Bytes beyond which a block is the source's own.
+const LARGE: usize = 32 << 10;
+const LISTS: usize = list(LARGE) + 1;
+/// The region is rewound over all but its first cell after more cells than this: fewer are as well found on the lists.
+const FEW: usize = 256;
+
+/// The list for blocks of a size, which is at least 1 and at most [`LARGE`].
+const fn list(size: usize) -> usize {
+    let units = size.div_ceil(MIN_ALIGN);
+    if units <= EXACT {
+        return units - 1;
+    }
+    let power = (units - 1).ilog2();
+    let quarter = ((units - 1) >> (power - 2)) & 3;
+    EXACT + (power as usize - EXACT.ilog2() as usize) * 4 + quarter
+}
+
+/// Bytes of a block on the list for a size.
+const fn extent(size: usize) -> usize {
+    let units = size.div_ceil(MIN_ALIGN);
+    if units <= EXACT {
+        return round_up(size);
+    }
+    let step = 1 << ((units - 1).ilog2() - 2);
+    units.next_multiple_of(step) * MIN_ALIGN
+}
+
+/// Bytes of a block on a list.
+const fn extent_of(list: usize) -> usize {
+    if list < EXACT {
+        return (list + 1) * MIN_ALIGN;
+    }
+    let (power, quarter) = ((list - EXACT) / 4 + EXACT.ilog2() as usize, (list - EXACT) % 4);
+    ((5 + quarter) << (power - 2)) * MIN_ALIGN
+}
+
+/// Bytes of the largest block with room in so many.
+fn within(bytes: usize) -> usize {
+    (0..LISTS).rev().map(extent_of).find(|extent| *extent <= bytes).unwrap_or(0)
+}
+
+/// A source for many things of a few sizes that come and go: a region, and lists of what came back to it.
+///
+/// It is what a tree takes its nodes from unless it is given another source. Allocating and freeing take a few
+/// instructions each and no header; the room of what was freed is used again for the same size only, until everything
+/// has come back. Blocks of more than 32 KiB are the source's own, and stay with it unless they are freed.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Pages, Reuse, Source};
+///
+/// let nodes = Reuse::new_in(Pages::new());
+/// let layout = Layout::new::<[u64; 6]>();
+/// let node = nodes.alloc(layout)?;
+/// // SAFETY: the block came from here with this layout, and is used no more.
+/// unsafe { nodes.free(node.cast(), layout)? };
+/// assert_eq!(nodes.alloc(layout)?, node);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+pub struct Reuse<S: Source> {
+    lists: [Var<*mut Free>; LISTS],
+    /// Blocks of the region that are handed out.
+    live: Var<usize>,
+    /// Blocks of the source's own that are handed out.
+    large: Var<usize>,
+    /// Blocks taken from the region since it was empty.
+    taken: Var<usize>,
+    /// The region's first cell, while it is live, and the place behind it.
+    first: Var<*mut u8>,
+    behind: Var<Position>,
+    region: Lin<S>,
+}
+
+/// The front of a free block.
+struct Free {
+    next: *mut Free,
+}
+
+// SAFETY: the blocks belong to this value, and those that are handed out are raw.
+unsafe impl<S: Source + Send> Send for Reuse<S> {}
+
+impl<S: Source> Reuse<S> {
+    /// A source whose region takes its chunks from another; the first is taken with the first block.
+    pub const fn new_in(source: S) -> Self {
+        Self {
+            lists: [const { Var::new(ptr::null_mut()) }; LISTS],
+            live: Var::new(0),
+            large: Var::new(0),
+            taken: Var::new(0),
+            first: Var::new(ptr::null_mut()),
+            behind: Var::new(Position::NONE),
+            region: Lin::new_in(source),
+        }
+    }
+
+    /// What the region takes its chunks from.
+    pub const fn source(&self) -> &S {
+        self.region.source()
+    }
+
+    /// Figures. `bytes` are those of the region up to its cursor, with what waits on the lists.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats { live: self.live.get() + self.large.get(), ..self.region.stats() }
+    }
+
+    /// Proves the lists and the region.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that does not hold, and where.
+    pub fn check(&self) -> Result<(), Broken> {
+        let mut free = 0;
+        for head in &self.lists {
+            let mut at = head.get();
+            while let Some(block) = NonNull::new(at) {
+                free += 1;
+                rule(free <= self.taken.get(), "a list has no loop", at)?;
+                rule(self.region.holds(block.cast()), "a free block lies in the region", at)?;
+                // SAFETY: a block on a list begins with its link.
+                at = unsafe { block.read() }.next;
+            }
+        }
+        rule(self.live.get() + free == self.taken.get(), "every block is live or on a list", self.first.get())?;
+        self.region.check()
+    }
+
+    /// A block off the list for a layout, if its first is aligned as asked.
+    #[inline]
+    fn pop(&self, layout: Layout, size: usize) -> Option<NonNull<u8>> {
+        let head = &self.lists[list(size)];
+        let block = NonNull::new(head.get())?;
+        if layout.align() > MIN_ALIGN && !block.addr().get().is_multiple_of(layout.align()) {
+            return None;
+        }
+        // SAFETY: a block on a list begins with its link.
+        head.set(unsafe { block.read() }.next);
+        self.live.set(self.live.get() + 1);
+        show(block.cast(), layout.size());
+        Some(block.cast())
+    }
+
+    /// What the region is asked for.
+    #[inline]
+    fn whole(layout: Layout, size: usize) -> Layout {
+        // SAFETY: at most a quarter more than `LARGE`, and a layout's own alignment.
+        unsafe { Layout::from_size_align_unchecked(extent(size), layout.align()) }
+    }
+
+    /// A block of the source's own.
+    #[cold]
+    fn alloc_large(&self, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
+        let ask = || if zeroed { self.source().alloc_zeroed(layout) } else { self.source().alloc(layout) };
+        let block = ask().or_else(|cond| self.make_room(cond).and_then(|()| ask()))?;
+        self.large.set(self.large.get() + 1);
+        Ok(block)
+    }
+
+    /// A block of the region that was not on a list.
+    #[inline]
+    fn alloc_fresh(&self, whole: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
+        let ask = || if zeroed { self.region.alloc_zeroed(whole) } else { self.region.alloc(whole) };
+        let block = match ask() {
+            Err(cond) => {
+                self.make_room(cond)?;
+                ask()?
+            }
+            Ok(block) => block,
+        };
+        if self.taken.get() == 0 {
+            self.first.set(block.cast().as_ptr());
+            self.behind.set(self.region.position());
+        }
+        self.taken.set(self.taken.get() + 1);
+        self.live.set(self.live.get() + 1);
+        Ok(block)
+    }
+
+    /// Rewinds the region over what is free, if that is all behind the first cell.
+    #[cold]
+    fn rewind(&self) {
+        let (to, left) = match self.live.get() {
+            0 => (Position::NONE, 0),
+            1 if !self.first.get().is_null() => (self.behind.get(), 1),
+            _ => return,
+        };
+        self.lists.iter().for_each(|head| head.set(ptr::null_mut()));
+        self.taken.set(left);
+        self.region.go_back(to);
+    }
+
+    /// Gives the source what can be given back, after it refused something.
+    ///
+    /// # Errors
+    ///
+    /// Why it refused, if there is nothing to be given back.
+    #[cold]
+    fn make_room(&self, refused: Cond) -> Result<(), Cond> {
+        let before = self.region.stats().held;
+        self.rewind();
+        // What it does not take stays, and is offered again.
+        let _ = self.region.give_back_spare();
+        if self.taken.get() <= 1 || self.region.stats().held < before { Ok(()) } else { Err(refused) }
+    }
+}
+
+// SAFETY: a block is the region's, which hands out each byte once until it is rewound, and that is only when no block
+// behind the place is live; or one that came back, of the same size; or the source's own.
+unsafe impl<S: Source> Source for Reuse<S> {
+    #[inline]
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let size = layout.size().max(1);
+        if size > LARGE {
+            return self.alloc_large(layout, false);
+        }
+        if let Some(block) = self.pop(layout, size) {
+            return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
+        }
+        let block = self.alloc_fresh(Self::whole(layout, size), false)?;
+        Ok(NonNull::slice_from_raw_parts(block.cast(), layout.size()))
+    }
+
+    fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let size = layout.size().max(1);
+        if size > LARGE {
+            return self.alloc_large(layout, true);
+        }
+        if let Some(block) = self.pop(layout, size) {
+            // SAFETY: the block was just handed out to us and is this long.
+            unsafe { block.write_bytes(0, layout.size()) };
+            return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
+        }
+        let block = self.alloc_fresh(Self::whole(layout, size), true)?;
+        Ok(NonNull::slice_from_raw_parts(block.cast(), layout.size()))
+    }
+
+    #[inline]
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        let size = layout.size().max(1);
+        if size > LARGE {
+            // SAFETY: the caller's promise; a block of this size is the source's own.
+            unsafe { self.source().free(block, layout) }?;
+            self.large.set(self.large.get() - 1);
+            return Ok(());
+        }
+        let head = &self.lists[list(size)];
+        show(block, size_of::<Free>());
+        // SAFETY: the block is ours again, a unit long at least and aligned to one.
+        unsafe { block.cast::<Free>().write(Free { next: head.get() }) };
+        hide(inside(block, size_of::<Free>()), extent(size) - size_of::<Free>());
+        head.set(block.cast().as_ptr());
+        let live = self.live.get() - 1;
+        self.live.set(live);
+        if block.as_ptr() == self.first.get() {
+            self.first.set(ptr::null_mut());
+        }
+        if live <= 1 && (live == 0 || self.taken.get() > FEW) {
+            self.rewind();
+        }
+        Ok(())
+    }
+
+    unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let (from, to) = (old.size().max(1), new.size().max(1));
+        if from > LARGE && to > LARGE {
+            // SAFETY: the caller's promise; a block of this size is the source's own.
+            return unsafe { self.source().resize(block, old, new) };
+        }
+        if from <= LARGE && to <= LARGE && list(from) == list(to) {
+            show(block, new.size());
+            return Ok(NonNull::slice_from_raw_parts(block, new.size()));
+        }
+        let moved = self.alloc(new)?;
+        // SAFETY: both blocks are live, distinct, and at least this long.
+        unsafe { block.copy_to_nonoverlapping(moved.cast(), old.size().min(new.size())) };
+        // SAFETY: the caller's promise; the bytes are in the new block.
+        if let Err(cond) = unsafe { self.free(block, old) } {
+            // SAFETY: the new block is ours and unused. A second refusal in a row leaves it mapped.
+            let _ = unsafe { self.free(moved.cast(), new) };
+            return Err(cond);
+        }
+        Ok(moved)
+    }
+
+    fn largest(&self) -> Option<usize> {
+        let large = self.source().largest()?;
+        if large > LARGE {
+            return Some(large);
+        }
+        let listed = (0..LISTS).rev().find(|list| !self.lists[*list].get().is_null()).map_or(0, extent_of);
+        Some(listed.max(within(self.region.largest()?.min(LARGE))))
+    }
+
+    unsafe fn free_all(&self, blocks: usize) -> bool {
+        if self.live.get() != blocks || self.large.get() > 0 {
+            return false;
+        }
+        self.live.set(0);
+        self.first.set(ptr::null_mut());
+        self.rewind();
+        true
+    }
+}
+
+impl<S: Source> fmt::Debug for Reuse<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reuse").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_has_a_list_that_fits() {
+        for size in 1..=LARGE {
+            assert!(list(size) < LISTS, "{size}");
+            assert!(extent(size) >= size && extent(size) <= size + size / 4 + MIN_ALIGN, "{size}");
+            assert_eq!(list(extent(size)), list(size), "{size}");
+            assert_eq!(extent(extent(size)), extent(size), "{size}");
+            assert_eq!(extent_of(list(size)), extent(size), "{size}");
+            assert!(within(size) <= size && extent(size + 1) > within(size), "{size}");
+        }
+        assert!((1..LARGE).all(|size| list(size) <= list(size + 1)));
+    }
+}
