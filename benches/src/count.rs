@@ -8,6 +8,11 @@ use crate::watch::{Watch, dump};
 /// What separates the words of a dump's title.
 pub const SEPARATOR: char = '|';
 
+/// Operations that are enough: what each part adds to the count by beginning and ending is then 0.001 of one.
+const ENOUGH: f64 = 20_000.0;
+/// Nanoseconds under callgrind that are enough for large operations.
+const LONG: f64 = 2e8;
+
 /// Runs each side of a row once, after it is warm, and has callgrind write down its instructions. The title says
 /// for how many operations.
 pub fn count(row: &Row) {
@@ -16,7 +21,8 @@ pub fn count(row: &Row) {
         let mut first = Watch::counting();
         player.run(1, &mut first);
         dump(c"warm");
-        let times = usize::try_from(20_000 / first.ops()).map_or(1, |times| times.max(1));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 20,000")]
+        let times = (ENOUGH * first.ns_per_op() / first.ns()).min(LONG / first.ns()).max(1.0) as usize;
         let mut watch = Watch::counting();
         player.run(times, &mut watch);
         let words = [row.group, row.work, &side.name, &watch.ops().to_string()];

@@ -13,6 +13,7 @@
 #![cfg(feature = "peers")]
 
 pub mod allocators;
+mod corpus;
 mod dice;
 pub mod groups;
 pub mod measure;

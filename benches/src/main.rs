@@ -4,15 +4,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use kmem_bench::count::count;
-use kmem_bench::groups::{GROUPS, Group};
+use kmem_bench::groups::GROUPS;
 use kmem_bench::measure::{Plan, measure};
-use kmem_bench::report::{keep, report};
+use kmem_bench::report::{best, keep, report};
+use kmem_bench::row::Row;
 
 const HELP: &str = "\
 kmem-bench groups                            the names of the groups
-kmem-bench measure DIR GROUP ROUNDS MS [WORK]
-                                             measures a group's rows (whose names hold WORK), in so many rounds of
-                                             pairs of runs of so many milliseconds, and keeps the times in DIR
+kmem-bench measure full|quick DIR GROUP [WORK]
+                                             measures a group's rows (whose names hold WORK) and keeps the times in DIR
 kmem-bench count GROUP [WORK]                runs every side once, for callgrind
 kmem-bench report DIR                        writes the tables of what DIR holds
 ";
@@ -32,22 +32,20 @@ fn main() -> ExitCode {
 fn run(args: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
     match args {
         ["groups"] => GROUPS.iter().for_each(|(name, _)| println!("{name}")),
-        ["measure", folder, group, rounds, ms, work @ ..] => {
-            let plan = Plan { rounds: rounds.parse()?, slice: ms.parse::<f64>()? * 1e6 };
-            let (name, rows) = find(group)?;
+        ["measure", plan @ ("full" | "quick"), folder, group, work @ ..] => {
+            let plan = if *plan == "full" { Plan::FULL } else { Plan::QUICK };
+            let (name, rows) = find(group, work)?;
             let mut duels = Vec::new();
-            for row in rows().iter().filter(|row| row.work.contains(&work.concat())) {
+            for row in rows.iter().filter(|row| plan.large || !row.large) {
                 let measured = measure(row, plan);
-                let best = measured.iter().min_by(|a, b| a.theirs().total_cmp(&b.theirs())).ok_or("no peer")?;
+                let best = best(&measured).ok_or("no peer")?;
                 let (ours, theirs, ratio) = (best.ours(), best.theirs(), best.ratio());
                 println!("  {name}: {:<48} {ours:>9.2} ns {theirs:>9.2} {} {ratio:.2}", row.work, best.peer);
                 duels.extend(measured);
             }
             keep(Path::new(folder), name, &duels)?;
         }
-        ["count", group, work @ ..] => {
-            find(group)?.1().iter().filter(|row| row.work.contains(&work.concat())).for_each(count);
-        }
+        ["count", group, work @ ..] => find(group, work)?.1.iter().filter(|row| !row.large).for_each(count),
         ["report", folder] => {
             let names: Vec<_> = GROUPS.iter().map(|(name, _)| *name).collect();
             print!("{}", report(Path::new(folder), &names)?);
@@ -57,7 +55,9 @@ fn run(args: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn find(name: &str) -> Result<Group, String> {
+/// A group's name and its rows, of which perhaps only those whose names hold a text.
+fn find(name: &str, work: &[&str]) -> Result<(&'static str, Vec<Row>), String> {
     let group = GROUPS.iter().find(|(group, _)| *group == name);
-    group.copied().ok_or_else(|| format!("no group '{name}'"))
+    let (group, rows) = group.ok_or_else(|| format!("no group '{name}'"))?;
+    Ok((group, rows().into_iter().filter(|row| row.work.contains(&work.concat())).collect()))
 }

@@ -14,6 +14,15 @@ pub struct Plan {
     pub rounds: usize,
     /// What a run is to last at least, in nanoseconds.
     pub slice: f64,
+    /// Whether rows that take long to set up are measured.
+    pub large: bool,
+}
+
+impl Plan {
+    /// A few minutes.
+    pub const FULL: Self = Self { rounds: 21, slice: 10e6, large: true };
+    /// For a look.
+    pub const QUICK: Self = Self { rounds: 11, slice: 2e6, large: false };
 }
 
 /// What a row's first side and one of its peers took in each round, in nanoseconds for one operation.

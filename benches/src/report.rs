@@ -11,8 +11,8 @@ use std::path::Path;
 use crate::count::SEPARATOR;
 use crate::measure::Duel;
 
-/// The peer that has rows of its own, beside those against the best.
-const MODEL: &str = "talloc";
+/// Peers that have rows of their own, beside those against the best.
+const MODELS: [&str; 2] = ["talloc", "zeroize"];
 
 /// Instructions of one operation, by group, work and side.
 type Counts = HashMap<(String, String, String), f64>;
@@ -89,6 +89,11 @@ impl Duel {
     }
 }
 
+/// The duel with the best peer: where kmem's ratio is highest. Times of different duels are of different moments.
+pub fn best(row: &[Duel]) -> Option<&Duel> {
+    row.iter().max_by(|a, b| a.ratio().total_cmp(&b.ratio()))
+}
+
 /// Reads a folder and writes `results.md`, `results.json` and `results.svg` beside it; the first is returned.
 pub fn report(folder: &Path, groups: &[&str]) -> Result<String> {
     let mut duels = Vec::new();
@@ -113,7 +118,7 @@ pub fn report(folder: &Path, groups: &[&str]) -> Result<String> {
     Ok(text)
 }
 
-/// A row against its best peer, and against the model if that is another.
+/// A row against its best peer, and against a model.
 fn lines<'d>(row: &'d [Duel], counts: &Counts) -> Vec<Line<'d>> {
     let line = |duel: &'d Duel, work: String| {
         let of = |side: &str| counts.get(&(duel.group.clone(), duel.work.clone(), side.to_owned())).copied();
@@ -128,11 +133,10 @@ fn lines<'d>(row: &'d [Duel], counts: &Counts) -> Vec<Line<'d>> {
             their_instructions: of(&duel.peer),
         }
     };
-    let best = row.iter().min_by(|a, b| a.theirs().total_cmp(&b.theirs())).expect("a row has a peer");
-    let model = row.iter().find(|duel| duel.peer == MODEL && row.len() > 1);
-    let best = line(best, best.work.clone());
-    let model = model.map(|duel| line(duel, format!("{}, against {MODEL}", duel.work)));
-    std::iter::once(best).chain(model).collect()
+    let best = best(row).expect("a row has a peer");
+    let models = row.iter().filter(|duel| MODELS.contains(&duel.peer.as_str()) && row.len() > 1);
+    let models = models.map(|duel| line(duel, format!("{}, against {}", duel.work, duel.peer)));
+    std::iter::once(line(best, best.work.clone())).chain(models).collect()
 }
 
 fn time(ns: f64) -> String {
@@ -151,7 +155,8 @@ fn instructions(count: Option<f64>) -> String {
 fn markdown(lines: &[Line<'_>], rows: &[&[Duel]], counts: &Counts) -> String {
     let mut text = String::from(
         "Nanoseconds of processor time and instructions for one operation. The ratio is kmem's time in the peer's: \
-         the median of pairs of runs, one right after the other. Under 1 kmem is ahead.\n\n",
+         the median of pairs of runs, one right after the other. Under 1 kmem is ahead. The best peer is the one against \
+         which the ratio is highest.\n\n",
     );
     for lines in lines.chunk_by(|a, b| a.group == b.group) {
         writeln!(text, "## {}\n", lines[0].group).expect("a string takes all");

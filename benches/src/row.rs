@@ -39,6 +39,21 @@ pub struct Row {
     pub work: &'static str,
     /// Who does it.
     pub sides: Vec<Side>,
+    /// To set it up takes seconds: not in a quick run, and not under callgrind.
+    pub large: bool,
+}
+
+impl Row {
+    /// A row whose first side is kmem's.
+    pub const fn new(group: &'static str, work: &'static str, sides: Vec<Side>) -> Self {
+        Self { group, work, sides, large: false }
+    }
+
+    /// The same, if it takes long to set up.
+    pub const fn large(mut self, large: bool) -> Self {
+        self.large = large;
+        self
+    }
 }
 
 /// A contender at a work, by its own name.
@@ -92,6 +107,6 @@ impl Drop for Player<'_> {
 #[macro_export]
 macro_rules! row {
     ($group:expr, $work:expr, $run:ident; $($contender:ty),+ $(,)?) => {
-        $crate::row::Row { group: $group, work: $work, sides: vec![$($crate::row::side::<$contender>($run)),+] }
+        $crate::row::Row::new($group, $work, vec![$($crate::row::side::<$contender>($run)),+])
     };
 }

@@ -28,11 +28,8 @@ impl Watch {
     #[inline(always)]
     pub fn time<R>(&mut self, ops: usize, part: impl FnOnce() -> R) -> R {
         self.ops += ops as u64;
-        if self.counting {
-            return counted(part);
-        }
         let start = now();
-        let result = part();
+        let result = if self.counting { counted(part) } else { part() };
         self.ns += now() - start;
         result
     }

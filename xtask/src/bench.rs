@@ -15,10 +15,6 @@ use anyhow::{Result, bail};
 use crate::run::{self, say};
 use crate::setup::peers;
 
-/// Rounds of pairs of runs, and the milliseconds of a run at least.
-const FULL: [&str; 2] = ["21", "10"];
-const QUICK: [&str; 2] = ["11", "2"];
-
 #[derive(Default)]
 struct Choice {
     groups: Vec<String>,
@@ -91,7 +87,7 @@ fn measure(bench: &Path, folder: &Path, group: &str, choice: &Choice) -> Result<
     work(&mut valgrind);
     run::run(&mut valgrind)?;
     let mut times = run::command(bench);
-    times.arg("measure").arg(folder).arg(group).args(if choice.quick { QUICK } else { FULL });
+    times.arg("measure").arg(if choice.quick { "quick" } else { "full" }).arg(folder).arg(group);
     work(&mut times);
     run::run(&mut times)
 }

@@ -1,16 +1,20 @@
 //! Regions: one cell after the other, all released at once.
 
 use std::alloc::Layout;
-use std::ptr::NonNull;
+use std::hint::black_box;
+use std::ptr::{self, NonNull};
 
 use blink_alloc::Blink;
 use bump_scope::alloc::Global;
 use bump_scope::settings::BumpSettings;
 use bump_scope::traits::BumpAllocatorTyped;
 use bumpalo::Bump;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use kmem::{Lin, Pages};
 use typed_arena::Arena;
 
+use crate::corpus;
 use crate::dice::Dice;
 use crate::row;
 use crate::row::{Contender, Row};
@@ -40,6 +44,9 @@ pub fn rows() -> Vec<Row> {
             Lin<Pages>, Bump, Bump<8>, Scoped, Blink, Arena<u64>),
         row!("lin", "mixed 16–64 B in L1", mixed_in_l1; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
         row!("lin", "cold 1e6 mixed + drop", cold; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
+        row!("lin", "syntax tree of kmem's sources", syntax; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
+        row!("lin", "words of kmem's prose interned", intern; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
+        row!("lin", "server, a region a request", serve; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
     ]
 }
 
@@ -100,6 +107,134 @@ fn cold<R: Region>(_: &mut R, times: usize, watch: &mut Watch) {
             fill(&region, &sizes);
         });
     }
+}
+
+/// A copy of a text in a region.
+#[inline(always)]
+fn copy<'r, R: Region>(region: &'r R, text: &str) -> &'r str {
+    let place = region.alloc(Layout::for_value(text.as_bytes()));
+    // SAFETY: the cell was just handed out for as many bytes.
+    unsafe { place.copy_from_nonoverlapping(NonNull::from(text).cast(), text.len()) };
+    let bytes = NonNull::slice_from_raw_parts(place, text.len());
+    // SAFETY: just written, and not changed while the region is borrowed.
+    let bytes = unsafe { bytes.as_ref() };
+    // SAFETY: copied from a text.
+    unsafe { std::str::from_utf8_unchecked(bytes) }
+}
+
+/// A value in a region.
+#[inline(always)]
+fn place<R: Region, T: Copy>(region: &R, value: T) -> &T {
+    let place = region.alloc(Layout::new::<T>()).cast::<T>();
+    // SAFETY: the cell was just handed out for a `T`.
+    unsafe { place.write(value) };
+    // SAFETY: just written, and not changed while the region is borrowed.
+    unsafe { place.as_ref() }
+}
+
+/// A node of a syntax tree in a region.
+#[derive(Clone, Copy)]
+struct Part<'r> {
+    text: &'r str,
+    parent: Option<&'r Part<'r>>,
+}
+
+/// The syntax trees of the crate's own sources: a node and its text for each part, then a reset.
+fn syntax<R: Region>(region: &mut R, times: usize, watch: &mut Watch) {
+    let parts = corpus::syntax();
+    // Addresses, since references would keep the region from being reset.
+    let mut nodes: Vec<*const Part<'static>> = Vec::with_capacity(parts.len());
+    watch.time(times * parts.len(), || {
+        for _ in 0..times {
+            for part in parts {
+                let above = nodes.get(part.parent).copied();
+                // SAFETY: null, or a node that was placed since the last reset.
+                let parent = above.and_then(|above| unsafe { above.as_ref() });
+                let node = place(region, Part { text: copy(region, &part.text), parent });
+                nodes.push(ptr::from_ref(node).cast());
+            }
+            // SAFETY: as above.
+            let last = nodes.last().and_then(|last| unsafe { last.as_ref() });
+            let path = std::iter::successors(last, |part| part.parent);
+            black_box(path.map(|part| part.text.len()).sum::<usize>());
+            nodes.clear();
+            region.reset();
+        }
+    });
+}
+
+/// FNV-1a: quick, so that what is measured is not the hashing.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// Each word of the project's own prose is looked up, and copied if it is new.
+fn intern<R: Region>(region: &mut R, times: usize, watch: &mut Watch) {
+    let words: Vec<&str> = corpus::words().collect();
+    // SAFETY: the table names what was copied since the last reset.
+    let text = |name: &*const str| unsafe { &**name };
+    let mut names: HashTable<*const str> = HashTable::with_capacity(words.len());
+    watch.time(times * words.len(), || {
+        for _ in 0..times {
+            for word in &words {
+                let same = |name: &*const str| text(name) == *word;
+                if let Entry::Vacant(entry) = names.entry(hash(word), same, |name| hash(text(name))) {
+                    entry.insert(copy(region, word));
+                }
+            }
+            black_box(names.len());
+            names.clear();
+            region.reset();
+        }
+    });
+}
+
+/// A line of a request's head, or of an answer's.
+#[derive(Clone, Copy)]
+struct Header<'r> {
+    name: &'r str,
+    value: &'r str,
+    before: Option<&'r Header<'r>>,
+}
+
+/// What a server is asked, again and again.
+const REQUESTS: [&str; 4] = [
+    "GET / HTTP/1.1\nHost: example.org\nAccept: text/html\nAccept-Language: en\nConnection: keep-alive\n",
+    "GET /style.css HTTP/1.1\nHost: example.org\nAccept: text/css\nIf-None-Match: \"5f3a\"\nReferer: /\n",
+    "POST /search HTTP/1.1\nHost: example.org\nContent-Type: application/json\nContent-Length: 42\nCookie: id=7f9c2a; \
+     theme=dark; language=en\nUser-Agent: a reader of pages, version 12.4, on some machine\nAccept: */*\n",
+    "DELETE /notes/1724 HTTP/1.1\nHost: example.org\nAuthorization: Bearer 0123456789abcdef0123456789abcdef\n",
+];
+
+/// For each request: its head is taken apart, an answer is put together, and the region reset.
+fn serve<R: Region>(region: &mut R, times: usize, watch: &mut Watch) {
+    watch.time(times * REQUESTS.len(), || {
+        for _ in 0..times {
+            for request in REQUESTS {
+                black_box(answer(region, black_box(request)));
+                region.reset();
+            }
+        }
+    });
+}
+
+fn answer<R: Region>(region: &R, request: &str) -> usize {
+    let mut lines = request.lines();
+    let target = copy(region, lines.next().unwrap_or_default());
+    let mut newest = None;
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap_or_default();
+        let (name, value) = (copy(region, name), copy(region, value));
+        newest = Some(place(region, Header { name, value, before: newest }));
+    }
+    // The answer repeats what it was asked, as an echo server does.
+    let mut body = place(region, Header { name: "echo", value: target, before: None });
+    let mut at = newest;
+    while let Some(header) = at {
+        body = place(region, Header { name: copy(region, header.name), value: header.value, before: Some(body) });
+        at = header.before;
+    }
+    std::iter::successors(Some(body), |part| part.before).map(|part| part.name.len() + part.value.len()).sum()
 }
 
 impl Contender for Lin<Pages> {

@@ -10,6 +10,7 @@ use kmem::{Pages, Pool};
 use opool::{LocalPool, PoolAllocator, RefLocalGuard};
 use slab::Slab;
 use slotmap::{DefaultKey, SlotMap};
+use typed_arena::Arena;
 
 use crate::allocators::{Allocator, Choice, Jemalloc, Mimalloc, Snmalloc, Standard};
 use crate::dice::Dice;
@@ -54,12 +55,20 @@ impl Record {
     }
 }
 
-/// A pool of records.
-pub trait Records: Contender {
+/// Takes records.
+pub trait Filler: Contender {
     /// What names a record.
     type Handle: 'static;
     /// Places a record.
     fn insert(&mut self, record: Record) -> Self::Handle;
+    /// Ends, with all records that it has taken.
+    fn end(self, handles: Vec<Self::Handle>) {
+        drop(handles);
+    }
+}
+
+/// A pool of records: they come and go.
+pub trait Records: Filler {
     /// Releases a record.
     fn remove(&mut self, handle: Self::Handle);
     /// A live record.
@@ -71,6 +80,11 @@ macro_rules! all {
         row!("pool", $work, $run; Pool<Pages>, Slab<Record>, Slots, Opool,
             Boxes<Mimalloc>, Boxes<Jemalloc>, Boxes<Snmalloc>, Boxes<Standard>)
     };
+    ($work:expr, $run:ident, $live:literal) => {
+        row!("pool", $work, $run; Crowd<Pool<Pages>, $live>, Crowd<Slab<Record>, $live>, Crowd<Slots, $live>,
+            Crowd<Opool, $live>, Crowd<Boxes<Mimalloc>, $live>, Crowd<Boxes<Jemalloc>, $live>,
+            Crowd<Boxes<Snmalloc>, $live>, Crowd<Boxes<Standard>, $live>)
+    };
 }
 
 /// The rows of pools.
@@ -78,8 +92,10 @@ pub fn rows() -> Vec<Row> {
     vec![
         all!("64 B, LIFO pair", pair),
         all!("64 B, 100k in order", in_order),
-        all!("64 B, churn of 10k live", churn),
-        all!("10k records, update loop", update),
+        all!("64 B, churn of 10k live", churn, 10_000),
+        all!("10k records, update loop", update, 10_000),
+        row!("pool", "64 B, fill with 100k + drop", fill;
+            Pool<Pages>, Arena<Record>, Slab<Record>, Slots, Boxes<Mimalloc>, Boxes<Standard>),
     ]
 }
 
@@ -105,11 +121,50 @@ fn in_order<R: Records>(pool: &mut R, times: usize, watch: &mut Watch) {
     });
 }
 
-/// Of 10,000 one goes, and another comes.
-fn churn<R: Records>(pool: &mut R, times: usize, watch: &mut Watch) {
-    const LIVE: usize = 10_000;
+/// A new pool takes 100,000, and ends.
+fn fill<F: Filler>(_: &mut F, times: usize, watch: &mut Watch) {
+    const LIVE: usize = 100_000;
+    for _ in 0..times {
+        let mut handles = Vec::with_capacity(LIVE);
+        watch.time(LIVE, || {
+            let mut pool = F::new();
+            handles.extend((0..LIVE as u64).map(|number| pool.insert(Record::numbered(number))));
+            pool.end(handles);
+        });
+    }
+}
+
+/// A pool with live records, and who holds them.
+pub struct Crowd<R: Records, const LIVE: usize> {
+    pool: R,
+    handles: Vec<Option<R::Handle>>,
+}
+
+impl<R: Records, const LIVE: usize> Contender for Crowd<R, LIVE> {
+    const COUNTABLE: bool = R::COUNTABLE;
+
+    fn name() -> String {
+        R::name()
+    }
+
+    fn new() -> Self {
+        let mut pool = R::new();
+        let mut moving = |number| Some(pool.insert(Record::moving(number)));
+        let handles = (0..LIVE as u64).map(&mut moving).collect();
+        Self { pool, handles }
+    }
+}
+
+impl<R: Records, const LIVE: usize> Drop for Crowd<R, LIVE> {
+    fn drop(&mut self) {
+        self.handles.drain(..).flatten().for_each(|handle| self.pool.remove(handle));
+    }
+}
+
+/// One of the live records goes, and another comes.
+pub fn churn<R: Records, const LIVE: usize>(crowd: &mut Crowd<R, LIVE>, times: usize, watch: &mut Watch) {
     const TURNS: usize = 65_536;
-    let mut handles: Vec<_> = (0..LIVE as u64).map(|number| Some(pool.insert(Record::numbered(number)))).collect();
+    let Crowd { pool, handles } = crowd;
     let places = Dice::new().throws(TURNS, LIVE);
     watch.time(times * TURNS, || {
         for _ in 0..times {
@@ -122,16 +177,14 @@ fn churn<R: Records>(pool: &mut R, times: usize, watch: &mut Watch) {
             }
         }
     });
-    handles.into_iter().flatten().for_each(|handle| pool.remove(handle));
 }
 
-/// Ten thousand records move a step; those whose time has come, one of sixteen, make place for others.
-fn update<R: Records>(pool: &mut R, times: usize, watch: &mut Watch) {
-    const LIVE: usize = 10_000;
-    let mut handles: Vec<_> = (0..LIVE as u64).map(|number| Some(pool.insert(Record::moving(number)))).collect();
+/// All records move a step; those whose time has come, one of sixteen, make place for others.
+fn update<R: Records, const LIVE: usize>(crowd: &mut Crowd<R, LIVE>, times: usize, watch: &mut Watch) {
+    let Crowd { pool, handles } = crowd;
     watch.time(times * LIVE, || {
         for time in 0..times as u64 {
-            for slot in &mut handles {
+            for slot in handles.iter_mut() {
                 let alive = slot.as_mut().is_some_and(|handle| pool.get(handle).step());
                 if !alive {
                     slot.take().into_iter().for_each(|handle| pool.remove(handle));
@@ -140,7 +193,6 @@ fn update<R: Records>(pool: &mut R, times: usize, watch: &mut Watch) {
             }
         }
     });
-    handles.into_iter().flatten().for_each(|handle| pool.remove(handle));
 }
 
 impl Contender for Pool<Pages> {
@@ -153,7 +205,7 @@ impl Contender for Pool<Pages> {
     }
 }
 
-impl Records for Pool<Pages> {
+impl Filler for Pool<Pages> {
     type Handle = NonNull<Record>;
 
     #[inline(always)]
@@ -163,7 +215,9 @@ impl Records for Pool<Pages> {
         unsafe { cell.write(record) };
         cell
     }
+}
 
+impl Records for Pool<Pages> {
     #[inline(always)]
     fn remove(&mut self, cell: NonNull<Record>) {
         // SAFETY: the cell is live and of this pool.
@@ -192,7 +246,7 @@ impl<A: Allocator> Contender for Boxes<A> {
     }
 }
 
-impl<A: Allocator> Records for Boxes<A> {
+impl<A: Allocator> Filler for Boxes<A> {
     type Handle = NonNull<Record>;
 
     #[inline(always)]
@@ -204,6 +258,13 @@ impl<A: Allocator> Records for Boxes<A> {
         cell
     }
 
+    #[inline(always)]
+    fn end(mut self, handles: Vec<NonNull<Record>>) {
+        handles.into_iter().for_each(|cell| self.remove(cell));
+    }
+}
+
+impl<A: Allocator> Records for Boxes<A> {
     #[inline(always)]
     fn remove(&mut self, cell: NonNull<Record>) {
         // SAFETY: the cell is live and of this allocator.
@@ -227,14 +288,16 @@ impl Contender for Slab<Record> {
     }
 }
 
-impl Records for Slab<Record> {
+impl Filler for Slab<Record> {
     type Handle = usize;
 
     #[inline(always)]
     fn insert(&mut self, record: Record) -> usize {
         Slab::insert(self, record)
     }
+}
 
+impl Records for Slab<Record> {
     #[inline(always)]
     fn remove(&mut self, key: usize) {
         Slab::remove(self, key);
@@ -246,6 +309,7 @@ impl Records for Slab<Record> {
     }
 }
 
+/// slotmap's pool.
 type Slots = SlotMap<DefaultKey, Record>;
 
 impl Contender for Slots {
@@ -258,14 +322,16 @@ impl Contender for Slots {
     }
 }
 
-impl Records for Slots {
+impl Filler for Slots {
     type Handle = DefaultKey;
 
     #[inline(always)]
     fn insert(&mut self, record: Record) -> DefaultKey {
         SlotMap::insert(self, record)
     }
+}
 
+impl Records for Slots {
     #[inline(always)]
     fn remove(&mut self, key: DefaultKey) {
         SlotMap::remove(self, key);
@@ -299,7 +365,7 @@ impl Contender for Opool {
     }
 }
 
-impl Records for Opool {
+impl Filler for Opool {
     type Handle = RefLocalGuard<'static, Boxed, Box<Record>>;
 
     #[inline(always)]
@@ -308,7 +374,9 @@ impl Records for Opool {
         **guard = record;
         guard
     }
+}
 
+impl Records for Opool {
     #[inline(always)]
     fn remove(&mut self, guard: Self::Handle) {
         drop(guard);
@@ -317,5 +385,24 @@ impl Records for Opool {
     #[inline(always)]
     fn get<'a>(&'a mut self, guard: &'a mut Self::Handle) -> &'a mut Record {
         guard
+    }
+}
+
+impl Contender for Arena<Record> {
+    fn name() -> String {
+        "typed-arena".into()
+    }
+
+    fn new() -> Self {
+        Self::new()
+    }
+}
+
+impl Filler for Arena<Record> {
+    type Handle = NonNull<Record>;
+
+    #[inline(always)]
+    fn insert(&mut self, record: Record) -> NonNull<Record> {
+        NonNull::from(self.alloc(record))
     }
 }

@@ -8,13 +8,14 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use indextree::{Arena, NodeId};
-use kmem::{Heap, Key, KeyTree, Pages, Tree};
+use kmem::{Heap, Key, KeyTree, Lin, Pages, Source, Tree};
 
 use crate::allocators::{Allocator, Choice, Mimalloc, Standard};
+use crate::corpus;
 use crate::dice::Dice;
 use crate::groups::lin::{mixed, words};
 use crate::row;
-use crate::row::{Contender, Row, named};
+use crate::row::{Contender, Row, named, side};
 use crate::watch::Watch;
 
 /// Something that owns trees.
@@ -32,9 +33,48 @@ pub trait Forest: Contender {
 }
 
 /// kmem's tree, as one takes it who asks for nothing in particular.
-type Default = Tree<Heap<Pages>>;
+pub type Default = Tree<Heap<Pages>>;
+/// A tree whose nodes own a region, so that all can go at once.
+type InRegion = Tree<Lin<Pages>>;
 /// The tree that names nodes by keys, of the payload that [`Raw`] has too.
 type Keys = KeyTree<[u64; 4], Heap<Pages>>;
+
+/// A forest with a tree of live nodes.
+pub struct Grove<F: Forest, const LIVE: usize> {
+    forest: F,
+    nodes: Vec<F::Node>,
+}
+
+impl<F: Forest, const LIVE: usize> Contender for Grove<F, LIVE> {
+    const COUNTABLE: bool = F::COUNTABLE;
+
+    fn name() -> String {
+        F::name()
+    }
+
+    fn new() -> Self {
+        let mut forest = F::new();
+        let top = forest.add(forest.root(), 16);
+        let mut nodes = Vec::with_capacity(LIVE);
+        grow(&mut forest, top, &mixed(LIVE - 1), &mut nodes);
+        Self { forest, nodes }
+    }
+}
+
+/// A child of one of the live nodes comes and goes.
+pub fn visit<F: Forest, const LIVE: usize>(grove: &mut Grove<F, LIVE>, times: usize, watch: &mut Watch) {
+    const TURNS: usize = 65_536;
+    let Grove { forest, nodes } = grove;
+    let places = Dice::new().throws(TURNS, LIVE);
+    watch.time(times * TURNS, || {
+        for _ in 0..times {
+            for &place in &places {
+                let node = black_box(forest.add(nodes[place as usize], 48));
+                forest.free(node);
+            }
+        }
+    });
+}
 
 macro_rules! all {
     ($work:expr, $run:ident) => {
@@ -44,10 +84,8 @@ macro_rules! all {
 
 /// The rows of trees.
 pub fn rows() -> Vec<Row> {
-    let itself = |work, rebuild, first| Row {
-        group: "tree",
-        work,
-        sides: vec![named::<Default>("kmem", rebuild), named::<Default>("kmem, first build", first)],
+    let itself = |work, rebuild, first| {
+        Row::new("tree", work, vec![named::<Default>("kmem", rebuild), named::<Default>("kmem, first build", first)])
     };
     vec![
         all!("build 1e6", build),
@@ -58,12 +96,24 @@ pub fn rows() -> Vec<Row> {
         all!("steal", steal),
         all!("random subtree, free + rebuild", subtrees),
         all!("rebuild 1e6 after depth-first free", rebuild),
+        all!("syntax tree of kmem's sources, build + free", syntax),
+        all!("drop the whole of 1e6", drop_whole),
+        Row::new(
+            "tree",
+            "free root of 1e6, nodes in a region of their own",
+            vec![
+                named::<InRegion>("kmem", drop_whole),
+                side::<Talloc>(free_root),
+                side::<Boxes<Standard>>(free_root),
+                side::<Boxes<Mimalloc>>(free_root),
+            ],
+        ),
         itself("rebuild 1e6 after depth-first free, against first build", rebuild, build),
-        Row {
-            group: "tree",
-            work: "keys against raw, 585 nodes of 32 B",
-            sides: vec![named::<Keys>("kmem", even), named::<Default>("kmem, raw", even)],
-        },
+        Row::new(
+            "tree",
+            "keys against raw, 585 nodes of 32 B",
+            vec![named::<Keys>("kmem", even), named::<Default>("kmem, raw", even)],
+        ),
     ]
 }
 
@@ -136,6 +186,34 @@ fn rebuild<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
         watch.time(large.sizes.len(), || large.grow());
         large.free();
     }
+}
+
+/// The whole forest ends, with a million nodes in it.
+fn drop_whole<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
+    for _ in 0..times {
+        let mut large = Large::<F>::new(watch);
+        large.grow();
+        let Large { forest, sizes, .. } = large;
+        watch.time(sizes.len(), || drop(forest));
+    }
+}
+
+/// The shape and the sizes of the syntax trees of the crate's own sources.
+fn syntax<F: Forest>(forest: &mut F, times: usize, watch: &mut Watch) {
+    let parts = corpus::syntax();
+    let size = |part: &corpus::Part| 16 + u32::try_from(part.text.len()).expect("a short text");
+    let parts: Vec<_> = parts.iter().map(|part| (part.parent, size(part))).collect();
+    let mut nodes = Vec::with_capacity(parts.len());
+    watch.time(times * parts.len(), || {
+        for _ in 0..times {
+            nodes.clear();
+            nodes.push(forest.add(forest.root(), parts[0].1));
+            for &(parent, size) in &parts[1..] {
+                nodes.push(forest.add(nodes[parent], size));
+            }
+            forest.free(nodes[0]);
+        }
+    });
 }
 
 /// A child of a node that has others comes and goes.
@@ -249,7 +327,20 @@ impl Contender for Default {
     }
 }
 
-impl Forest for Default {
+impl Contender for InRegion {
+    fn name() -> String {
+        "kmem, in a region".into()
+    }
+
+    fn new() -> Self {
+        Self::new_in(Lin::new_in(Pages::new()))
+    }
+}
+
+impl<S: Source + 'static> Forest for Tree<S>
+where
+    Self: Contender,
+{
     type Node = NonNull<u8>;
 
     #[inline(always)]
