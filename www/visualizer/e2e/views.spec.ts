@@ -281,3 +281,27 @@ test('wheel zooms about the pointer, dragging moves, and all is shown again', as
   for (const id of ['zoom-in', 'zoom-out']) await page.locator(`#${id}`).click();
   for (const key of ['+', '-', '0']) await page.keyboard.press(key);
 });
+
+test('a chain of 100,000 nodes and 100,000 children of one node are drawn', async ({ page }) => {
+  await open(page);
+  for (const script of [
+    'tree t\na[0] = alloc t 8\nfor i in 1..99999 { a[i] = alloc a[i - 1] 8 }\n',
+    'tree t\nfor i in 0..99999 { a[i] = alloc t 8 }\n',
+  ]) {
+    await run(page, script);
+    await expect(page.locator('#summary')).toContainText('100,001 nodes');
+    const inked = await page.evaluate(() => {
+      const canvas = document.getElementById('canvas') as HTMLCanvasElement;
+      const pen = canvas.getContext('2d') as CanvasRenderingContext2D;
+      const pixels = new Uint32Array(pen.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+      return pixels.filter((pixel) => pixel !== pixels[pixels.length - 1]).length;
+    });
+    expect(inked).toBeGreaterThan(1000);
+    // Its last node can be gone to and is shown.
+    await page.evaluate(() => {
+      const { session } = window.kmem as App;
+      session.select(session.machine?.address('a', 99_999) ?? 0);
+    });
+    await expect(page.locator('#inspector h3')).toHaveText('a[99999]');
+  }
+});

@@ -23,17 +23,23 @@ export class RefsView implements View<RefModel> {
   /** Payloads that are no counted cells themselves, and the sources; both in the order of the cells they belong to. */
   private holders: number[] = [];
   private sources: number[] = [];
+  private rowOfCell = new Map<number, number>();
   private rowOfHolder = new Map<number, number>();
   private rowOfSource = new Map<number, number>();
 
   plan(model: RefModel, _port: Viewport): Box {
+    this.rowOfCell.clear();
     this.rowOfHolder.clear();
     this.rowOfSource.clear();
-    const places = Array.from({ length: model.holders }, (_, k) => k);
-    places.sort((a, b) => (model.holds[a] ?? 0) - (model.holds[b] ?? 0));
+    for (let i = 0; i < model.count; i += 1) this.rowOfCell.set(model.at[i] ?? 0, i);
+    const places = Uint32Array.from({ length: model.holders }, (_, k) => k);
+    const { holds } = model;
+    places.sort((a, b) => (holds[a] as number) - (holds[b] as number));
     for (const k of places) {
       const holder = model.holder[k] ?? 0;
-      if (model.index(holder) < 0 && !this.rowOfHolder.has(holder)) this.rowOfHolder.set(holder, this.rowOfHolder.size);
+      if (!this.rowOfCell.has(holder) && !this.rowOfHolder.has(holder)) {
+        this.rowOfHolder.set(holder, this.rowOfHolder.size);
+      }
     }
     for (let i = 0; i < model.count; i += 1) {
       const src = model.src[i] ?? 0;
@@ -190,12 +196,15 @@ export class RefsView implements View<RefModel> {
   }
 
   boxOf(model: RefModel, address: number): Box | null {
-    const i = model.index(address);
-    if (i >= 0) return { x: CELL.x, y: i * ROW, w: CELL.w, h: HEIGHT };
+    const i = this.rowOfCell.get(address);
+    if (i !== undefined) return { x: CELL.x, y: i * ROW, w: CELL.w, h: HEIGHT };
     const held = this.rowOfHolder.get(address);
     if (held !== undefined) return { x: HOLDER.x, y: held * ROW, w: HOLDER.w, h: HEIGHT };
     const source = this.rowOfSource.get(address);
-    return source === undefined ? null : { x: STORE.x, y: source * ROW, w: STORE.w, h: HEIGHT };
+    if (source !== undefined) return { x: STORE.x, y: source * ROW, w: STORE.w, h: HEIGHT };
+    // Something within a counted cell.
+    const within = model.index(address);
+    return within < 0 ? null : { x: CELL.x, y: within * ROW, w: CELL.w, h: HEIGHT };
   }
 
   /** Up and down within a column, left and right along a link. */

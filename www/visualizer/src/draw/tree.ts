@@ -12,6 +12,8 @@ const COLUMN = 152;
 const ROW = 26;
 const WIDTH = 120;
 const HEIGHT = 20;
+/** The width of a node's mark from afar, in CSS pixels. */
+const FAR_WIDTH = 14;
 
 export class TreeView implements View<TreeModel> {
   private readonly shapes = new Shapes();
@@ -50,7 +52,12 @@ export class TreeView implements View<TreeModel> {
     if (near) this.drawNear(scene, model, layout);
     else this.drawFar(scene, model, layout);
     this.drawSiblings(scene, model);
-    rings(scene, (address) => this.boxOf(model, address));
+    // From afar a node is a mark no wider than it is drawn.
+    const most = near ? WIDTH : (FAR_WIDTH * scene.port.dpr) / scene.port.sx;
+    rings(scene, (address) => {
+      const box = this.boxOf(model, address);
+      return box && { ...box, w: Math.min(box.w, most) };
+    });
   }
 
   /** Notes that a node is at a point of the canvas; false if another is already. */
@@ -99,7 +106,7 @@ export class TreeView implements View<TreeModel> {
     const { x: place, visible } = layout;
     const { width, height, sx, sy, dpr } = port;
     const h = Math.max(1.5 * dpr, Math.min(HEIGHT * sy, 9 * dpr));
-    const w = Math.max(2 * dpr, Math.min(WIDTH * sx, 14 * dpr));
+    const w = Math.max(2 * dpr, Math.min(WIDTH * sx, FAR_WIDTH * dpr));
     // Tainted ones last, so that they are seen.
     for (let tainted = 0; tainted < 2; tainted += 1) {
       this.forget(port);

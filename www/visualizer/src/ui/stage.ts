@@ -22,7 +22,6 @@ export class Stage implements Panel {
   private palette: Palette = readPalette();
   private patterns: Patterns;
   picture: Picture | null = null;
-  private stale = true;
   /** Pointers that are down, where they are. */
   private readonly down = new Map<number, { x: number; y: number }>();
   private moved = 0;
@@ -63,9 +62,8 @@ export class Stage implements Panel {
     }
     if (changes.has('script')) this.pictures.forget();
     const resized = this.resize(changes);
-    const reread = any(changes, 'script', 'memory', 'view', 'fold') || this.stale;
+    const reread = any(changes, 'script', 'memory', 'view', 'fold');
     if (reread) {
-      this.stale = false;
       this.picture = this.pictures.read();
     }
     if (changes.has('target')) this.box.classList.toggle('targeting', this.session.targeting !== null);
@@ -204,7 +202,7 @@ export class Stage implements Panel {
     }
     const span = (point: { x: number; y: number }) => Math.max(1, Math.hypot(point.x - other.x, point.y - other.y));
     port.zoom(span(now) / span(before), (now.x + other.x) / 2, (now.y + other.y) / 2);
-    this.readAgain();
+    this.redraw();
   }
 
   private release(event: PointerEvent): void {
@@ -241,12 +239,11 @@ export class Stage implements Panel {
       port.zoom(Math.exp((-event.deltaY * unit) / 400), x, y);
       if (event.deltaX !== 0) port.pan(-event.deltaX * unit * dpr, 0);
     }
-    this.readAgain();
+    this.redraw();
   }
 
-  /** Another part is in view: what was read in part may not hold it. */
-  private readAgain(): void {
-    this.stale = true;
+  /** Another part is in view. */
+  private redraw(): void {
     this.session.touch('point');
   }
 
@@ -286,13 +283,13 @@ export class Stage implements Panel {
       const box = picture.view.boxOf(picture.model, to);
       if (box) picture.port.reveal(box);
     } else session.select(to);
-    this.readAgain();
+    this.redraw();
   }
 
   private panBy(dx: number, dy: number): void {
     const step = 60 * (window.devicePixelRatio || 1);
     this.picture?.port.pan(-dx * step, -dy * step);
-    this.readAgain();
+    this.redraw();
   }
 
   zoomBy(factor: number): void {
@@ -303,14 +300,14 @@ export class Stage implements Panel {
     const x = box ? port.screenX(box.x + box.w / 2) : canvas.width / 2;
     const y = box ? port.screenY(box.y + box.h / 2) : canvas.height / 2;
     port.zoom(factor, x, y);
-    this.readAgain();
+    this.redraw();
   }
 
   showAll(): void {
     const { picture } = this;
     if (!picture) return;
     picture.view.fit(picture.model, picture.port);
-    this.readAgain();
+    this.redraw();
   }
 
   foldSelected(): void {
