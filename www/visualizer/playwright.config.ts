@@ -6,7 +6,7 @@ const PORT = 4711;
 
 export default defineConfig({
   testDir: 'e2e',
-  outputDir: 'test-results',
+  outputDir: 'node_modules/.e2e',
   snapshotPathTemplate: '{testDir}/shots/{arg}{ext}',
   fullyParallel: true,
   workers: 2,

@@ -50,6 +50,20 @@ test('a script with errors names the lines, keeps the last picture, and heals', 
   await expect(page.locator('#summary')).toContainText('2 used');
 });
 
+test('what is being written is not lost to a button', async ({ page }) => {
+  await open(page);
+  await write(page, 'pool p cell 24 fixed 900\na = alloc p\n');
+  const broken = 'pool p cell 24 fixed 900\na = alloc p\nfre a\n';
+  await write(page, broken);
+  await page.locator('#do-alloc').click();
+  await expect(page.locator('#notice')).toContainText('mend it first');
+  await expect(page.locator('#script')).toHaveValue(broken);
+  // Written and at once pressed: the last letters count.
+  await page.locator('#script').fill('pool p cell 24 fixed 900\nq = alloc p\n');
+  await page.locator('#do-alloc').click();
+  await expect(page.locator('#script')).toHaveValue('pool p cell 24 fixed 900\nq = alloc p\nc1 = alloc p\n');
+});
+
 test('a step that makes no sense says so and the story goes on', async ({ page }) => {
   await open(page);
   await run(page, 'pool p cell 24 fixed 900\nfor i in 0..2 { a[1 - i] = alloc p }\n');

@@ -27,6 +27,11 @@ export class Editor implements Panel {
       this.timer = window.setTimeout(() => this.read(), PATIENCE);
       this.drawGutter();
     });
+    // Whoever leaves the text for a button means what is written now.
+    this.area.addEventListener('change', () => {
+      clearTimeout(this.timer);
+      if (this.area.value !== this.session.text) this.read();
+    });
     this.area.addEventListener('scroll', () => this.drawGutter());
     this.area.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') byId('stage').focus();

@@ -164,6 +164,8 @@ export class Session {
   perform(line: string): string {
     const { machine } = this;
     if (!machine) return 'The allocator is not there yet.';
+    // What stands in the editor would be lost.
+    if (this.errors.length > 0) return 'The script has an error: mend it first, then go on by hand.';
     this.playing = false;
     const [error] = machine.append(line);
     if (error) return error.message;
