@@ -294,7 +294,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
     #[inline]
     pub fn alloc(&self) -> Result<NonNull<[u8]>, Cond> {
         let (payload, _) = self.take()?;
-        Ok(NonNull::slice_from_raw_parts(payload, self.cellsz))
+        Ok(self.trimmed(payload))
     }
 
     /// A cell, zeroed; what is known to be zero is not zeroed again.
@@ -308,7 +308,14 @@ impl<S: Source, H: Layer> Pool<S, H> {
             // SAFETY: the cell was just handed out to us and has this many bytes.
             unsafe { payload.write_bytes(0, self.cellsz) };
         }
-        Ok(NonNull::slice_from_raw_parts(payload, self.cellsz))
+        Ok(self.trimmed(payload))
+    }
+
+    /// The cell without what rounding has added.
+    #[inline]
+    fn trimmed(&self, payload: NonNull<u8>) -> NonNull<[u8]> {
+        hide(inside(payload, self.cellsz), self.stride - Self::HEADER - self.cellsz);
+        NonNull::slice_from_raw_parts(payload, self.cellsz)
     }
 
     /// A cell, and whether it is known to be zero.
@@ -405,6 +412,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
     /// So it is, and nothing uses it any more.
     #[inline]
     unsafe fn give_back(&self, payload: NonNull<u8>, shred: bool) {
+        show(payload, self.stride - Self::HEADER);
         // SAFETY: the caller's promise: a cell's bytes, used no more.
         unsafe { wipe_if(shred || self.is_tainted(), payload, self.stride - Self::HEADER) };
         let cell = payload.as_ptr().wrapping_sub(Self::HEADER).cast::<PoolCell>();

@@ -99,7 +99,8 @@ unsafe impl<S: Source> Store for Pool<S, Headers> {
     fn sibling(&self, payload: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
         self.locate(payload)?;
         self.fits(layout)?;
-        self.alloc()
+        let (payload, _) = self.take()?;
+        Ok(NonNull::slice_from_raw_parts(payload, self.cellsz))
     }
 
     unsafe fn set_kind(&self, payload: NonNull<u8>, kind: Kind) {
