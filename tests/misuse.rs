@@ -1,6 +1,7 @@
-//! What a program does wrong with the raw face is seen by AddressSanitizer, which the stores tell of
-//! their cells (`--cfg kmem_asan`). Each misuse is done by this program run again, which must end at it.
-#![cfg(all(kmem_asan, feature = "platform"))]
+//! What a program does wrong with the raw face is seen by AddressSanitizer (`--cfg kmem_asan`) and by valgrind
+//! (`--cfg kmem_valgrind`), which the stores tell of their cells. Each misuse is done by this program run again, which
+//! must end at it.
+#![cfg(all(any(kmem_asan, kmem_valgrind), feature = "platform"))]
 #![allow(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block, reason = "they are all wrong")]
 
 use core::alloc::Layout;
@@ -22,7 +23,7 @@ fn heap() -> Heap<Pages> {
 }
 
 /// A name and a misuse.
-const MISUSES: [(&str, fn()); 8] = [
+const MISUSES: [(&str, fn()); 9] = [
     ("a heap's cell is read after it was freed", || {
         let heap = heap();
         let cell = heap.alloc(CELL).unwrap();
@@ -62,6 +63,10 @@ const MISUSES: [(&str, fn()); 8] = [
         pool.reset();
         read(cell, 30);
     }),
+    ("a pool's cell is read one byte too far", || {
+        let pool = Pool::new_in(CELL, Pages::new());
+        read(pool.alloc().unwrap(), SIZE);
+    }),
     ("a node is read after it was freed", || {
         let heap = heap();
         let tree = Tree::new_in(&heap);
@@ -72,6 +77,19 @@ const MISUSES: [(&str, fn()); 8] = [
 ];
 
 const NAMED: &str = "KMEM_MISUSE";
+/// What the checker calls it.
+const REPORT: &str = if cfg!(kmem_asan) { "use-after-poison" } else { "Invalid read of size 1" };
+
+/// This program under the checker: the sanitizer is in it, valgrind is around it.
+fn watched() -> Command {
+    let program = std::env::current_exe().expect("the program has a place");
+    if cfg!(kmem_asan) {
+        return Command::new(program);
+    }
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--quiet", "--error-exitcode=1", "--exit-on-first-error=yes"]).arg(program);
+    valgrind
+}
 
 #[test]
 fn every_misuse_is_seen() {
@@ -80,12 +98,11 @@ fn every_misuse_is_seen() {
         misuse();
         return;
     }
-    let program = std::env::current_exe().expect("the program has a place");
     let mut unseen = Vec::new();
     for (name, _) in MISUSES {
-        let output = Command::new(&program).env(NAMED, name).output().expect("it can be run again");
+        let output = watched().env(NAMED, name).output().expect("it can be run again");
         let words = String::from_utf8_lossy(&output.stderr);
-        if output.status.success() || !words.contains("use-after-poison") {
+        if output.status.success() || !words.contains(REPORT) {
             unseen.push(name);
         }
     }

@@ -15,6 +15,7 @@ use crate::cell::{Layer, MIN_ALIGN, inside, round_up};
 use crate::inspect::fields::{Field, Form, Front, after};
 use crate::poison::{hide, show};
 use crate::ranges::{self, Range};
+use crate::seeded::seeded;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
 
@@ -220,7 +221,9 @@ impl<S: Source, H: Layer> Pool<S, H> {
             }
         }
         for link in [&self.top, &self.bottom, &self.recent] {
-            link.set(ptr::null());
+            if !seeded("reset_keeps_its_free_cells") {
+                link.set(ptr::null());
+            }
         }
         self.fresh.set(ptr::null_mut());
         self.end.set(ptr::null_mut());

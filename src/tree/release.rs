@@ -152,6 +152,9 @@ impl<S: Source> Tree<S> {
         loop {
             let next = node.before(above);
             self.give_back_node(node, shred);
+            if seeded("node_is_read_when_it_has_gone") {
+                core::hint::black_box(node.parent());
+            }
             match next {
                 Some(next) => node = next,
                 None => return,

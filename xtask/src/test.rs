@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
         about: "the tests under AddressSanitizer, which sees the stores' cells",
         run: sanitize::address,
     },
+    Step { name: "valgrind", about: "tests under memcheck, which sees the stores' cells too", run: sanitize::valgrind },
     Step { name: "loom", about: "the atomic count in every order of threads", run: sanitize::loom },
     Step {
         name: "threads",

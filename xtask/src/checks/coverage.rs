@@ -20,7 +20,7 @@ const FOLDERS: [&str; 2] = ["src/", "platform/src/"];
 const ELSEWHERE: [&str; 2] = ["platform/src/wasm32.rs", "platform/src/unix.rs"];
 /// Every suite but the random models, which need long, and those that only compile.
 const SUITES: &str = "--lib --test conformance --test regressions --test faults --test shred --test inspect \
-                      --test depth --test typed --test collections";
+                      --test depth --test typed --test collections --features allocator-api2,allocator-api2-04";
 
 /// Measures, names the gaps, and wants the least.
 pub fn coverage(_: &Machine, tally: &mut Tally) -> Result<()> {
@@ -61,19 +61,18 @@ pub fn coverage(_: &Machine, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Builds the tests so that they count the lines they run, and with the bugs of the step `seeded` in them, asleep:
-/// two builds of the largest suites would take twice as long.
+/// Builds the tests.
 pub fn programs() -> Result<Vec<PathBuf>> {
-    let mut programs = Vec::new();
-    for tests in
-        [format!("-p kmem {SUITES} --features allocator-api2,allocator-api2-04"), "-p kmem-platform --lib".to_owned()]
-    {
-        let mut build = run::cargo(&format!("test {tests} --no-run --message-format=json-render-diagnostics"));
-        build.env("CARGO_TARGET_DIR", run::target().join("coverage"));
-        let built = run::read(build.env("RUSTFLAGS", "-Cinstrument-coverage --cfg kmem_seeded"))?;
-        programs.extend(built.lines().filter_map(executable));
-    }
-    Ok(programs)
+    Ok([build(&format!("-p kmem {SUITES}"))?, build("-p kmem-platform --lib")?].concat())
+}
+
+/// Builds tests so that they count the lines they run, with the bugs of the step `seeded` in them, asleep, and with
+/// what the stores tell valgrind: three builds of the largest suites would take three times as long.
+pub fn build(tests: &str) -> Result<Vec<PathBuf>> {
+    let mut build = run::cargo(&format!("test {tests} --no-run --message-format=json-render-diagnostics"));
+    build.env("CARGO_TARGET_DIR", run::target().join("coverage"));
+    build.env("RUSTFLAGS", "-Cinstrument-coverage --cfg kmem_seeded --cfg kmem_valgrind");
+    Ok(run::read(&mut build)?.lines().filter_map(executable).collect())
 }
 
 /// The program that one of cargo's messages names.

@@ -21,7 +21,7 @@ const fn bug(name: &'static str, program: &'static str, test: &'static str) -> B
     Bug { name, program, test }
 }
 
-const BUGS: [Bug; 14] = [
+const BUGS: [Bug; 15] = [
     bug("heap_frees_twice", "conformance", "actions::every_action_has_a_test_that_passes"),
     bug("cell_is_a_byte_short", "conformance", "matrix::heap::over_pages"),
     bug("resize_loses_a_byte", "conformance", "matrix::heap::over_pages"),
@@ -30,6 +30,7 @@ const BUGS: [Bug; 14] = [
     bug("mark_outlives_its_rewind", "conformance", "marks::marks_nest_and_pass"),
     bug("region_forgets_alignment", "conformance", "matrix::lin::over_pages"),
     bug("pool_forgets_a_free_cell", "conformance", "matrix::pool::over_pages"),
+    bug("reset_keeps_its_free_cells", "conformance", "fixed::a_fixed_pool_passes_the_suite"),
     bug("next_sibling_keeps_its_link", "conformance", "matrix::tree::over_pages"),
     bug("guards_are_not_asked", "conformance", "trees::a_guard_that_refuses_keeps_the_whole_subtree"),
     bug("nothing_is_wiped", "shred", "secrets::nodes_go_wiped"),
