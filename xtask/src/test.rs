@@ -20,8 +20,9 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "setup", about: "install what is missing", run: set_up },
     Step { name: "fmt", about: "formatting", run: lint::fmt },
-    Step { name: "clippy", about: "lints on this machine, every cell of features, both backends", run: lint::clippy },
-    Step { name: "clippy-wasm", about: "lints for wasm, every cell of features", run: lint::clippy_wasm },
+    Step { name: "clippy", about: "lints on this machine, both backends", run: lint::clippy },
+    Step { name: "clippy-wasm", about: "lints for wasm", run: lint::clippy_wasm },
+    Step { name: "powerset", about: "lints in every set of features, on both targets", run: lint::powerset },
     Step { name: "doc", about: "documentation without a warning", run: lint::doc },
     Step { name: "native", about: "all tests on this machine", run: native::debug },
     Step { name: "release", about: "kmem's tests, optimized", run: native::release },

@@ -14,7 +14,7 @@ pub mod wasm;
 pub mod web;
 pub mod wipe;
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Mutex;
 
 use anyhow::{Result, bail};
@@ -58,6 +58,28 @@ impl Tally {
     /// The same for several commands that keep one processor busy each: as many at once as there are, and what
     /// each prints is shown when it ends.
     pub fn tests_at_once(&mut self, commands: Vec<Command>) {
+        self.at_once(commands, |tally, command, output| {
+            let mut sum = Tally::default();
+            let result = output.map(|output| {
+                let text = [output.stdout, output.stderr].concat();
+                String::from_utf8_lossy(&text).lines().for_each(|line| sum.read(line));
+                output.status.success()
+            });
+            tally.judge(command, sum, result);
+        });
+    }
+
+    /// Runs several commands at once and counts each as one check.
+    pub fn run_at_once(&mut self, commands: Vec<Command>) {
+        self.at_once(commands, |tally, command, output| {
+            let good = |output: Output| {
+                ensure(output.status.success(), || format!("{}: {}", run::shown(command), output.status))
+            };
+            tally.check(output.and_then(good));
+        });
+    }
+
+    fn at_once(&mut self, commands: Vec<Command>, judge: impl Fn(&mut Self, &Command, Result<Output>) + Sync) {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let total = Mutex::new((self, commands.into_iter()));
         let work = || {
@@ -66,16 +88,11 @@ impl Tally {
                 let Some(mut command) = next else { return };
                 run::say(&format!("$ {}", run::shown(&command)));
                 let output = run::output(&mut command);
-                let mut sum = Tally::default();
-                let result = output.map(|output| {
-                    for stream in [&output.stdout, &output.stderr] {
-                        let text = String::from_utf8_lossy(stream);
-                        text.lines().for_each(|line| sum.read(line));
-                        print!("{text}");
-                    }
-                    output.status.success()
-                });
-                total.lock().expect("no worker panics").0.judge(&command, sum, result);
+                let mut total = total.lock().expect("no worker panics");
+                if let Ok(output) = &output {
+                    print!("{}", String::from_utf8_lossy(&[&*output.stdout, &*output.stderr].concat()));
+                }
+                judge(total.0, &command, output);
             }
         };
         std::thread::scope(|scope| (0..processors).for_each(|_| drop(scope.spawn(work))));

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Tally;
 use crate::machine::Machine;
-use crate::run::{cargo, target};
+use crate::run::{self, cargo, target};
 
 /// The suites that compile quickly.
 pub const QUICK: &str = "--test regressions --test faults --test shred --test inspect";
@@ -39,14 +39,28 @@ pub fn libc(_: &Machine, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// A build for a target that has no std, and the same for this machine.
+/// A build for a target that has no std, the same for this machine, and one by the oldest compiler.
 pub fn no_std(machine: &Machine, tally: &mut Tally) -> Result<()> {
     let bare = "build -p kmem --no-default-features";
     tally.run(&mut cargo(bare));
     for features in ["", "--features shred"] {
         tally.run(&mut machine.wasm_cargo(&format!("{bare} --target wasm32v1-none {features}"))?);
     }
+    tally.run(&mut oldest("build -p kmem")?);
     Ok(())
+}
+
+/// Cargo of the oldest compiler that is promised to do, Cargo.toml's `rust-version`.
+fn oldest(args: &str) -> Result<Command> {
+    let version = env!("CARGO_PKG_RUST_VERSION");
+    let current = run::read(run::command("rustc").arg("--version"))?;
+    let mut oldest = cargo("");
+    if !current.starts_with(&format!("rustc {version}.")) {
+        run::run(run::command("rustup").args(["toolchain", "install", "--profile", "minimal", version]))?;
+        oldest.arg(format!("+{version}"));
+    }
+    oldest.args(args.split(' ')).env("CARGO_TARGET_DIR", target().join("oldest"));
+    Ok(oldest)
 }
 
 /// Cargo with the libc backend, in a target folder of its own.
