@@ -44,7 +44,7 @@ export class Names {
         const model = store.kind === 'pool' ? readPool(machine, store, undefined, 0, 0) : readStore(machine, store);
         if (model.kind === 'tree') continue;
         const blocks = model.kind === 'pool' ? model.runs : model.blocks;
-        for (let b = 0; b < blocks; b += 1) this.blocks.set(model.blockAt[b] ?? 0, `${store.name}'s`);
+        for (let b = 0; b < blocks; b += 1) this.blocks.set(model.blockAt[b] ?? 0, `block of ${store.name}`);
       }
     }
     return this.blocks.get(address) ?? '';
