@@ -33,6 +33,18 @@ pub const MIN_ALIGN: usize = 2 * size_of::<usize>();
 ///
 /// Every bit pattern is a valid `Cell`, and it is written only through shared references, so that a
 /// header may be looked at wherever initialised memory is.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Cell, Heap, Kind, Pages};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = heap.alloc(Layout::new::<[u64; 4]>())?;
+/// // SAFETY: a live cell of a heap has its header right before it.
+/// let header = unsafe { cell.cast::<Cell>().sub(1).as_ref() };
+/// assert_eq!((header.kind(), header.size()), (Some(Kind::Heap), 32 + size_of::<Cell>()));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 #[repr(C)]
 pub struct Cell {
     kind: Var<u8>,
@@ -107,18 +119,53 @@ impl Cell {
     }
 
     /// The kind; `None` if the number is none of a kind: the header was overwritten.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Kind, Pages, refs};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+    /// // SAFETY: a live counted cell.
+    /// assert_eq!(unsafe { refs::header(cell) }.id().kind(), Some(Kind::Ref));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         Kind::from_number(self.kind.get())
     }
 
     /// Payload plus all fields, in bytes.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cell, Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = heap.alloc(Layout::new::<[u8; 100]>())?;
+    /// // SAFETY: a live cell of a heap has its header right before it.
+    /// let header = unsafe { cell.cast::<Cell>().sub(1).as_ref() };
+    /// assert_eq!(header.size(), 100 + size_of::<Cell>());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn size(&self) -> usize {
         self.size.get()
     }
 
     /// Whether releasing the cell shreds it.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cell, Heap, Pages, Store};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let key = heap.alloc(Layout::new::<[u8; 32]>())?.cast();
+    /// heap.taint_cell(key)?;
+    /// // SAFETY: a live cell of a heap has its header right before it.
+    /// assert!(unsafe { key.cast::<Cell>().sub(1).as_ref() }.is_tainted());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn is_tainted(&self) -> bool {
@@ -130,6 +177,18 @@ impl Cell {
 
     /// Size, as [`size`](Self::size) says it, and alignment of what was allocated; `None` if they are none of a
     /// layout: the header was overwritten.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cell, Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = heap.alloc(Layout::new::<[u64; 4]>())?;
+    /// // SAFETY: a live cell of a heap has its header right before it.
+    /// let header = unsafe { cell.cast::<Cell>().sub(1).as_ref() };
+    /// assert_eq!(header.layout().map(|layout| layout.size()), Some(32 + size_of::<Cell>()));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn layout(&self) -> Option<Layout> {
@@ -186,6 +245,18 @@ impl fmt::Debug for Cell {
 
 /// What every store begins with: its own header, three words that its kind gives meaning to, and how
 /// a managed pointer reaches it.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Kind, Pages};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let ptr = heap.alloc_ptr(Layout::new::<u64>())?;
+/// // SAFETY: the heap is live and where it was.
+/// let head = unsafe { &*ptr.cell() };
+/// assert_eq!(head.id().kind(), Some(Kind::Heap));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 #[repr(C)]
 pub struct Head {
     id: Cell,
@@ -206,6 +277,13 @@ impl Head {
     }
 
     /// The store's own header.
+    ///
+    /// ```
+    /// use kmem::{Heap, Kind, Pages, Store};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// assert_eq!(heap.head().id().kind(), Some(Kind::Heap));
+    /// ```
     #[must_use]
     pub fn id(&self) -> &Cell {
         &self.id
@@ -258,6 +336,18 @@ impl Frame {
 }
 
 /// Whether cells have headers: [`Bare`] or [`Headers`].
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Bare, Headers, Lin, Pages};
+///
+/// let bare: Lin<Pages, Bare> = Lin::new_in(Pages::new());
+/// let headed: Lin<Pages, Headers> = Lin::with_headers_in(Pages::new());
+/// bare.alloc(Layout::new::<u64>())?;
+/// headed.alloc(Layout::new::<u64>())?;
+/// assert!(bare.stats().bytes < headed.stats().bytes);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 pub trait Layer: sealed::Sealed + 'static {
     #[doc(hidden)]
     const HEADERS: bool;

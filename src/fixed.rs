@@ -52,6 +52,16 @@ impl<'a> Fixed<'a> {
     ///
     /// They must be `MaybeUninit`, since what the stores leave in them may be padding, which is
     /// uninitialised.
+    ///
+    /// ```
+    /// use core::mem::MaybeUninit;
+    /// use kmem::{Fixed, Heap};
+    ///
+    /// let mut bytes = [MaybeUninit::uninit(); 4096];
+    /// let heap = Heap::new_in(Fixed::new(&mut bytes));
+    /// heap.alloc(core::alloc::Layout::new::<u64>())?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn new(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
         let len = bytes.len();
         // SAFETY: a reference is never null.
@@ -60,6 +70,19 @@ impl<'a> Fixed<'a> {
     }
 
     /// Bytes that are handed out, with the padding between them.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::mem::MaybeUninit;
+    /// use kmem::{Fixed, Source};
+    ///
+    /// let mut bytes = [MaybeUninit::uninit(); 256];
+    /// let fixed = Fixed::new(&mut bytes);
+    /// assert_eq!(fixed.used(), 0);
+    /// fixed.alloc(Layout::new::<[u8; 100]>())?;
+    /// assert!(fixed.used() >= 100);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn used(&self) -> usize {
         self.used.get()
@@ -149,6 +172,16 @@ unsafe impl<const N: usize> Sync for StaticBytes<N> {}
 
 impl<const N: usize> StaticBytes<N> {
     /// Nothing handed out yet.
+    ///
+    /// ```
+    /// use kmem::{Lin, StaticBytes};
+    ///
+    /// static BYTES: StaticBytes<1024> = StaticBytes::new();
+    ///
+    /// let lin = Lin::new_in(&BYTES);
+    /// lin.put(7)?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self { bytes: UnsafeCell::new([MaybeUninit::uninit(); N]), used: AtomicUsize::new(0) }

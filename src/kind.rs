@@ -5,6 +5,12 @@ use core::fmt;
 /// How a piece of memory was allocated (libk's `kmkind`).
 ///
 /// The numbers are those of the C header, in the order of libk's manual.
+///
+/// ```
+/// use kmem::Kind;
+///
+/// assert_eq!(Kind::ALL.map(Kind::name), ["none", "lin", "heap", "pool", "ref", "tree", "fail"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -29,6 +35,10 @@ impl Kind {
     pub const ALL: [Self; 7] = [Self::None, Self::Lin, Self::Heap, Self::Pool, Self::Ref, Self::Tree, Self::Fail];
 
     /// The name that C, JavaScript and every printed text use.
+    ///
+    /// ```
+    /// assert_eq!(kmem::Kind::Lin.name(), "lin");
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -43,6 +53,13 @@ impl Kind {
     }
 
     /// The kind with this number.
+    ///
+    /// ```
+    /// use kmem::Kind;
+    ///
+    /// assert_eq!(Kind::from_number(Kind::Tree as u8), Some(Kind::Tree));
+    /// assert_eq!(Kind::from_number(100), None);
+    /// ```
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
         if (number as usize) < Self::ALL.len() { Some(Self::ALL[number as usize]) } else { None }

@@ -33,6 +33,14 @@ pub struct Pages<P = Native> {
 
 impl Pages {
     /// The pages of this machine.
+    ///
+    /// ```
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// lin.put(7)?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self { platform: Native }
@@ -41,6 +49,17 @@ impl Pages {
 
 impl<P: Platform> Pages<P> {
     /// The pages of another platform.
+    ///
+    /// ```
+    /// use kmem::platform::{Counted, Native};
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let counted = Counted::new(Native);
+    /// let lin = Lin::new_in(Pages::over(&counted));
+    /// lin.put(7)?;
+    /// assert_eq!(counted.calls(), 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn over(platform: P) -> Self {
         Self { platform }
     }
@@ -166,12 +185,31 @@ static HEAD: GlobalHead = GlobalHead(Head::new(Kind::Heap, Some(Ops::of::<Global
 
 impl Global {
     /// Bytes that are live and mapped in the process heap.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Global, Source};
+    ///
+    /// Global.alloc(Layout::new::<u64>())?;
+    /// assert!(Global.stats().live >= 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn stats(self) -> crate::Stats {
         HEAP.lock().stats()
     }
 
     /// Memory for the layout as a managed pointer, its contents undefined.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::Global;
+    ///
+    /// let ptr = Global.alloc_ptr(Layout::new::<u64>())?;
+    /// // SAFETY: the process heap is always there, and nothing uses the cell.
+    /// unsafe { kmem::free(ptr)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -182,6 +220,16 @@ impl Global {
 
     /// The same, zeroed.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::Global;
+    ///
+    /// let ptr = Global.alloc_zeroed_ptr(Layout::new::<u64>())?;
+    /// // SAFETY: a live cell, initialised.
+    /// assert_eq!(unsafe { ptr.payload().cast::<u64>().read() }, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`Heap::alloc`].
@@ -190,6 +238,10 @@ impl Global {
     }
 
     /// Proves the process heap's structure.
+    ///
+    /// ```
+    /// kmem::Global.check().expect("nobody wrote over it");
+    /// ```
     ///
     /// # Errors
     ///
@@ -310,6 +362,15 @@ mod protected {
     use crate::{Cond, Grant, Source};
 
     /// What is asked of the machine for memory that holds secrets.
+    ///
+    /// ```
+    /// use kmem::Protection;
+    ///
+    /// // Of what is asked for, all or nothing is granted: so ask for what is there.
+    /// let possible = Protection::available()?;
+    /// assert!(possible.guarded, "guard pages are to be had anywhere");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Protection {
         /// A page before and a page after that end the program when they are touched.
@@ -327,6 +388,13 @@ mod protected {
         pub const ALL: Self = Self { guarded: true, locked: true, undumped: true, unforked: true };
 
         /// What this machine grants now, found by trying each on a page.
+        ///
+        /// ```
+        /// use kmem::Protection;
+        ///
+        /// println!("memory can be locked: {}", Protection::available()?.locked);
+        /// # Ok::<(), kmem::Cond>(())
+        /// ```
         ///
         /// # Errors
         ///
@@ -398,12 +466,27 @@ mod protected {
 
     impl Protected {
         /// A source of pages with this protection.
+        ///
+        /// ```
+        /// use core::alloc::Layout;
+        /// use kmem::{Protected, Protection, Source};
+        ///
+        /// let guarded = Protected::new(Protection { guarded: true, ..Protection::default() });
+        /// let key = guarded.alloc(Layout::new::<[u8; 32]>())?;
+        /// # Ok::<(), kmem::Cond>(())
+        /// ```
         #[must_use]
         pub const fn new(wish: Protection) -> Self {
             Self { wish }
         }
 
         /// What every block from here has.
+        ///
+        /// ```
+        /// use kmem::{Protected, Protection};
+        ///
+        /// assert!(Protected::new(Protection::ALL).protection().locked);
+        /// ```
         #[must_use]
         pub const fn protection(&self) -> Protection {
             self.wish

@@ -35,6 +35,23 @@ use crate::{Cond, Found, Kind, Store, refs};
 /// store by address, so the store must outlive the pointer and stay where it is; what acts on a
 /// `Ptr` is therefore `unsafe`. The payload's address is not trusted: what is not a live cell of the
 /// store, of the kind that the pointer says, is refused.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, Ptr};
+///
+/// /// Need not know what it is given.
+/// fn done(ptr: Ptr) -> Result<(), kmem::Cond> {
+///     // SAFETY: the heap below outlives its cells, and nobody uses them afterwards.
+///     unsafe { kmem::free(ptr) }
+/// }
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let mut local = 7_u64;
+/// done(heap.alloc_ptr(Layout::new::<u64>())?)?;
+/// done(kmem::stat((&raw mut local).cast(), 8))?;
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Ptr {
@@ -96,30 +113,70 @@ impl Ptr {
     }
 
     /// How the memory was allocated.
+    ///
+    /// ```
+    /// let mut local = 7_u64;
+    /// assert_eq!(kmem::stat((&raw mut local).cast(), 8).kind(), kmem::Kind::None);
+    /// ```
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
     /// The payload's address.
+    ///
+    /// ```
+    /// let mut local = 7_u64;
+    /// let address = (&raw mut local).cast();
+    /// assert_eq!(kmem::stat(address, 8).payload(), address);
+    /// ```
     #[must_use]
     pub const fn payload(&self) -> *mut u8 {
         self.payload
     }
 
     /// Bytes of payload; `None` for a static pointer made without a size.
+    ///
+    /// ```
+    /// let mut local = 7_u64;
+    /// let address = (&raw mut local).cast();
+    /// assert_eq!(kmem::stat(address, 8).size(), Some(8));
+    /// assert_eq!(kmem::stat_unsized(address).size(), None);
+    /// ```
     #[must_use]
     pub const fn size(&self) -> Option<usize> {
         if self.size == UNKNOWN { None } else { Some(self.size) }
     }
 
     /// The store, by the address of its head; null for what has none.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let ptr = heap.alloc_ptr(Layout::new::<u64>())?;
+    /// assert_eq!(ptr.cell().addr(), (&raw const heap).addr());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn cell(&self) -> *const Head {
         self.cell
     }
 
     /// Whether releasing through this pointer shreds.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let mut ptr = heap.alloc_ptr(Layout::new::<u64>())?;
+    /// // SAFETY: the heap is where it was.
+    /// unsafe { kmem::taint(&mut ptr)? };
+    /// assert!(ptr.is_tainted());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn is_tainted(&self) -> bool {
         #[cfg(feature = "shred")]
@@ -231,12 +288,30 @@ impl fmt::Debug for Ptr {
 
 /// Wraps memory that was not allocated, `size` bytes of it, so that it can be passed where a managed
 /// pointer is taken.
+///
+/// ```
+/// let mut local = [7_u8; 4];
+/// let ptr = kmem::stat(local.as_mut_ptr(), 4);
+/// // SAFETY: the array is that long, and only used through the pointer meanwhile.
+/// unsafe { kmem::shred(ptr)? };
+/// assert_eq!(local, [0; 4]);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 #[must_use]
 pub const fn stat(raw: *mut u8, size: usize) -> Ptr {
     Ptr { kind: Kind::None, payload: raw, size, ..Ptr::FAIL }
 }
 
 /// The same where the size is not known: it can be released, but not zeroed, shredded or duplicated.
+///
+/// ```
+/// use kmem::Cond;
+///
+/// let mut local = [7_u8; 4];
+/// let ptr = kmem::stat_unsized(local.as_mut_ptr());
+/// // SAFETY: refused, since nobody knows how long it is.
+/// assert_eq!(unsafe { kmem::shred(ptr) }, Err(Cond::BadSize));
+/// ```
 #[must_use]
 pub const fn stat_unsized(raw: *mut u8) -> Ptr {
     stat(raw, UNKNOWN)
@@ -244,6 +319,19 @@ pub const fn stat_unsized(raw: *mut u8) -> Ptr {
 
 /// Releases, drops a reference to, or leaves alone: what is right for the pointer's kind. A tainted
 /// one is shredded; static memory is then zeroed.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Cond, Lin, Pages};
+///
+/// let lin = Lin::with_headers_in(Pages::new());
+/// let ptr = lin.alloc_ptr(Layout::new::<u64>())?;
+/// // SAFETY: the region is where it was, and nothing uses the cell.
+/// unsafe { kmem::free(ptr)? };
+/// // SAFETY: the same; it is refused, since it was given back.
+/// assert_eq!(unsafe { kmem::free(ptr) }, Err(Cond::BadAddress));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -264,6 +352,17 @@ pub unsafe fn free(ptr: Ptr) -> Result<(), Cond> {
 /// Destroys the bytes, then releases. Of a counted cell that is still shared, one reference is dropped
 /// and the cell marked, so that the last one shreds. Static memory is zeroed.
 ///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let key = heap.alloc_ptr(Layout::new::<[u8; 32]>())?;
+/// // SAFETY: the heap is where it was, and nothing uses the cell.
+/// unsafe { kmem::shred(key)? };
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
 /// # Errors
 ///
 /// As for [`free`]; `bad_size` for static memory of unknown size.
@@ -279,6 +378,20 @@ pub unsafe fn shred(ptr: Ptr) -> Result<(), Cond> {
 
 /// Marks a pointer and the cell that it names, so that however the cell is released its bytes are
 /// destroyed.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let mut key = heap.alloc_ptr(Layout::new::<[u8; 32]>())?;
+/// // SAFETY: the heap is where it was, and nothing uses the cell after its release.
+/// unsafe {
+///     kmem::taint(&mut key)?;
+///     kmem::free(key)?;                   // and its bytes are gone
+/// }
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -311,6 +424,15 @@ pub unsafe fn taint(ptr: &mut Ptr) -> Result<(), Cond> {
 
 /// Zeroes `size` bytes, also where nothing reads them afterwards.
 ///
+/// ```
+/// use core::ptr::NonNull;
+///
+/// let mut key = [7_u8; 32];
+/// // SAFETY: the array is that long, and nobody else uses it.
+/// unsafe { kmem::zero(NonNull::from(&mut key).cast(), 32) };
+/// assert_eq!(key, [0; 32]);
+/// ```
+///
 /// # Safety
 ///
 /// The bytes are valid for writes, and nothing reads them at the same time.
@@ -321,6 +443,15 @@ pub unsafe fn zero(bytes: NonNull<u8>, size: usize) {
 }
 
 /// Zeroes the payload that a pointer names.
+///
+/// ```
+/// let mut key = [7_u8; 32];
+/// let ptr = kmem::stat(key.as_mut_ptr(), 32);
+/// // SAFETY: the array is that long, and nobody else uses it.
+/// unsafe { kmem::zero_object(&ptr)? };
+/// assert_eq!(key, [0; 32]);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -351,6 +482,15 @@ pub unsafe fn zero_object(ptr: &Ptr) -> Result<(), Cond> {
 
 /// Copies `size` bytes; the two may overlap.
 ///
+/// ```
+/// use core::ptr::NonNull;
+///
+/// let (mut to, mut from) = ([0_u8; 4], [1, 2, 3, 4]);
+/// // SAFETY: both arrays are that long.
+/// unsafe { kmem::copy(NonNull::from(&mut to).cast(), NonNull::from(&mut from).cast(), 4) };
+/// assert_eq!(to, from);
+/// ```
+///
 /// # Safety
 ///
 /// `src` is valid for reads and `dest` for writes of that many bytes.
@@ -361,6 +501,18 @@ pub unsafe fn copy(dest: NonNull<u8>, src: NonNull<u8>, size: usize) {
 
 /// A copy of the cell, allocated as a sibling of the original: in the same store, for a node under the
 /// same parent and without its children. Taint is inherited; a counted cell's copy has one reference.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let ptr = heap.alloc_zeroed_ptr(Layout::new::<u64>())?;
+/// // SAFETY: the heap is where it was, and nobody writes to the cell.
+/// let copy = unsafe { kmem::dup(&ptr)? };
+/// assert_eq!((copy.kind(), copy.size(), heap.stats().live), (ptr.kind(), ptr.size(), 2));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -39,6 +39,17 @@ use crate::{Cond, Found, Kind, Ptr, Store};
 pub type Destructor = unsafe fn(payload: NonNull<u8>, context: *mut ());
 
 /// The front of a counted cell (libk's `kmref`).
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+/// // SAFETY: a live counted cell.
+/// assert_eq!(unsafe { refs::header(cell) }.refs(), 1);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 #[repr(C)]
 #[derive(Debug)]
 pub struct RefCell {
@@ -78,12 +89,37 @@ const FIELDS: [Field; cell::FIELDS.len() + 2] = after(
 
 impl RefCell {
     /// How many references there are.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, refs};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+    /// // SAFETY: a live counted cell.
+    /// let header = unsafe { refs::header(cell) };
+    /// // SAFETY: as above.
+    /// unsafe { refs::upref(cell)? };
+    /// assert_eq!(header.refs(), 2);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn refs(&self) -> usize {
         self.refs.get()
     }
 
     /// The cell's header.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Kind, Pages, refs};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+    /// // SAFETY: a live counted cell.
+    /// assert_eq!(unsafe { refs::header(cell) }.id().kind(), Some(Kind::Ref));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> &Cell {
         &self.id
@@ -106,6 +142,17 @@ impl RefCell {
 }
 
 /// The front of a counted cell.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+/// // SAFETY: a live counted cell.
+/// assert!(!unsafe { refs::header(cell) }.id().is_tainted());
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Safety
 ///
@@ -158,6 +205,18 @@ fn build(block: NonNull<u8>, frame: &Frame, src: NonNull<Head>, hook: Option<(De
 ///
 /// The store must outlive the cell and stay where it is: the cell names it by address.
 ///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+/// // SAFETY: a live counted cell, whose only reference goes.
+/// assert_eq!(unsafe { refs::downref(cell)? }, 0);
+/// assert_eq!(heap.stats().live, 0);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
 /// # Errors
 ///
 /// As for the store's `alloc`.
@@ -167,6 +226,17 @@ pub fn alloc<S: Store>(source: &S, layout: Layout) -> Result<NonNull<[u8]>, Cond
 
 /// The same, zeroed; what is known to be zero is not zeroed again.
 ///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = refs::alloc_zeroed(&heap, Layout::new::<[u8; 32]>())?;
+/// // SAFETY: a live cell, initialised, which nobody writes to.
+/// assert_eq!(unsafe { cell.as_ref() }, [0; 32]);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
 /// # Errors
 ///
 /// As for the store's `alloc`.
@@ -175,6 +245,27 @@ pub fn alloc_zeroed<S: Store>(source: &S, layout: Layout) -> Result<NonNull<[u8]
 }
 
 /// The same, with a destructor that runs when the last reference goes.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use core::ptr::NonNull;
+/// use kmem::{Heap, Pages, refs};
+///
+/// unsafe fn count(_: NonNull<u8>, context: *mut ()) {
+///     // SAFETY: the context below.
+///     unsafe { *context.cast::<u32>() += 1 };
+/// }
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let mut calls = 0;
+/// // SAFETY: `calls` is still there when the last reference goes, right here.
+/// unsafe {
+///     let cell = refs::alloc_with(&heap, Layout::new::<u64>(), count, (&raw mut calls).cast())?;
+///     refs::downref(cell.cast())?;
+/// }
+/// assert_eq!(calls, 1);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -194,6 +285,18 @@ pub unsafe fn alloc_with<S: Store>(
 
 /// The same as [`alloc`], as a managed pointer.
 ///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Kind, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let ptr = refs::alloc_ptr(&heap, Layout::new::<u64>())?;
+/// assert_eq!(ptr.kind(), Kind::Ref);
+/// // SAFETY: the heap is where it was, and the only reference is given up.
+/// unsafe { kmem::free(ptr)? };
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
 /// # Errors
 ///
 /// As for the store's `alloc`.
@@ -203,6 +306,17 @@ pub fn alloc_ptr<S: Store>(source: &S, layout: Layout) -> Result<Ptr, Cond> {
 
 /// The same as [`alloc_zeroed`], as a managed pointer.
 ///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let ptr = refs::alloc_zeroed_ptr(&heap, Layout::new::<u64>())?;
+/// // SAFETY: a live cell, initialised.
+/// assert_eq!(unsafe { ptr.payload().cast::<u64>().read() }, 0);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
 /// # Errors
 ///
 /// As for the store's `alloc`.
@@ -211,6 +325,27 @@ pub fn alloc_zeroed_ptr<S: Store>(source: &S, layout: Layout) -> Result<Ptr, Con
 }
 
 /// The same as [`alloc_with`], as a managed pointer.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use core::ptr::NonNull;
+/// use kmem::{Heap, Pages, refs};
+///
+/// unsafe fn count(_: NonNull<u8>, context: *mut ()) {
+///     // SAFETY: the context below.
+///     unsafe { *context.cast::<u32>() += 1 };
+/// }
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let mut calls = 0;
+/// // SAFETY: `calls` is still there when the last reference goes, right here.
+/// unsafe {
+///     let ptr = refs::alloc_with_ptr(&heap, Layout::new::<u64>(), count, (&raw mut calls).cast())?;
+///     kmem::free(ptr)?;
+/// }
+/// assert_eq!(calls, 1);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -231,6 +366,17 @@ pub unsafe fn alloc_with_ptr<S: Store>(
 }
 
 /// One more reference; says how many there are now.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+/// // SAFETY: a live counted cell.
+/// assert_eq!(unsafe { refs::upref(cell)? }, 2);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -258,6 +404,21 @@ pub unsafe fn upref(payload: NonNull<u8>) -> Result<usize, Cond> {
 /// One reference fewer; says how many there are left. The last runs the destructor, shreds the bytes
 /// if the cell or its store is tainted, and gives the block back.
 ///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+/// // SAFETY: a live counted cell, with as many references dropped as there are.
+/// unsafe {
+///     refs::upref(cell)?;
+///     assert_eq!(refs::downref(cell)?, 1);
+///     assert_eq!(refs::downref(cell)?, 0);
+/// }
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
 /// # Errors
 ///
 /// `in_use` while the destructor runs. When the store refuses the block of the last reference, what it
@@ -282,6 +443,17 @@ pub unsafe fn downref(payload: NonNull<u8>) -> Result<usize, Cond> {
 
 /// The same as [`downref`], under the verb of the other kinds.
 ///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+/// // SAFETY: a live counted cell, whose only reference goes.
+/// unsafe { refs::free(cell)? };
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
 /// # Errors
 ///
 /// As for [`downref`].
@@ -295,6 +467,21 @@ pub unsafe fn free(payload: NonNull<u8>) -> Result<(), Cond> {
 }
 
 /// Drops one reference and marks the cell, so that its bytes are destroyed with the last one.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let key = refs::alloc(&heap, Layout::new::<[u8; 32]>())?.cast();
+/// // SAFETY: a live counted cell, with as many references dropped as there are.
+/// unsafe {
+///     refs::upref(key)?;
+///     refs::shred(key)?;                  // one is left
+///     refs::downref(key)?;                // and now its bytes are gone
+/// }
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -312,6 +499,19 @@ pub unsafe fn shred(payload: NonNull<u8>) -> Result<(), Cond> {
 }
 
 /// Marks the cell, so that its bytes are destroyed when the last reference goes, or its store.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let key = refs::alloc(&heap, Layout::new::<[u8; 32]>())?.cast();
+/// // SAFETY: a live counted cell.
+/// unsafe { refs::taint(key) };
+/// // SAFETY: as above.
+/// assert!(unsafe { refs::header(key) }.id().is_tainted());
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Safety
 ///

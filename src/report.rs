@@ -16,6 +16,16 @@ pub struct Stats {
 }
 
 /// What `check()` found wrong: a bug in kmem, or memory that somebody wrote over.
+///
+/// ```
+/// use kmem::{Broken, Heap, Pages};
+///
+/// fn prove(heap: &Heap<Pages>) -> Result<(), Broken> {
+///     heap.check()
+/// }
+///
+/// prove(&Heap::new_in(Pages::new())).expect("nobody wrote over it");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken {
     /// The rule that does not hold.

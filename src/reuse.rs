@@ -111,6 +111,16 @@ unsafe impl<S: Source + Send> Send for Reuse<S> {}
 
 impl<S: Source> Reuse<S> {
     /// A source whose region takes its chunks from another; the first is taken with the first block.
+    ///
+    /// ```
+    /// use core::mem::MaybeUninit;
+    /// use kmem::{Fixed, Reuse, Tree};
+    ///
+    /// let mut bytes = [MaybeUninit::uninit(); 8192];
+    /// let tree = Tree::new_in(Reuse::new_in(Fixed::new(&mut bytes)));
+    /// tree.root()?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn new_in(source: S) -> Self {
         Self {
             lists: [const { Var::new(ptr::null_mut()) }; LISTS],
@@ -124,17 +134,48 @@ impl<S: Source> Reuse<S> {
     }
 
     /// What the region takes its chunks from.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Reuse, Source};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let nodes = Reuse::new_in(&heap);
+    /// nodes.alloc(Layout::new::<u64>())?;
+    /// assert_eq!(nodes.source().stats().live, 1);     // its chunk
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn source(&self) -> &S {
         self.region.source()
     }
 
     /// Figures. `bytes` are those of the region up to its cursor, with what waits on the lists.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Reuse, Source};
+    ///
+    /// let nodes = Reuse::new_in(Pages::new());
+    /// nodes.alloc(Layout::new::<u64>())?;
+    /// assert_eq!(nodes.stats().live, 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats { live: self.live.get() + self.large.get(), ..self.region.stats() }
     }
 
     /// Proves the lists and the region.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Reuse, Source};
+    ///
+    /// let nodes = Reuse::new_in(Pages::new());
+    /// nodes.alloc(Layout::new::<u64>())?;
+    /// nodes.check().expect("nobody wrote over it");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///

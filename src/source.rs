@@ -8,6 +8,15 @@ use crate::Cond;
 use crate::wipe::wipe;
 
 /// Memory that a store got for itself.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Pages, Source};
+///
+/// let grant = Pages::new().grant(Layout::new::<[u8; 100]>())?;
+/// assert!(grant.bytes.len() >= 100);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
     /// The bytes, at least as many as were asked for; all of them may be used.

@@ -26,6 +26,21 @@ pub struct Found {
 
 /// A store whose cells can be told from every other address, so that they can be released untyped.
 ///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Cond, Heap, Pages, Store};
+///
+/// /// How long the cell at an address is, in whatever store.
+/// fn size_in<S: Store>(store: &S, address: core::ptr::NonNull<u8>) -> Result<usize, Cond> {
+///     Ok(store.locate(address)?.size)
+/// }
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = heap.alloc(Layout::new::<[u8; 100]>())?.cast();
+/// assert_eq!(size_in(&heap, cell)?, 100);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
 /// # Safety
 ///
 /// `locate` answers without reading what the address points to unless it is a live cell's, and only

@@ -55,6 +55,13 @@ const fn any(verb: &'static str, rust: &'static str, c: &'static str) -> Action 
 }
 
 /// All actions: kind by kind, then those of any pointer.
+///
+/// ```
+/// use kmem::{ACTIONS, Kind};
+///
+/// let verbs: Vec<_> = ACTIONS.iter().filter(|action| action.kind == Kind::Ref).map(|action| action.verb).collect();
+/// assert!(verbs.contains(&"up-reference"));
+/// ```
 pub const ACTIONS: &[Action] = &[
     heap("initialise", "i", "Heap::new_in", "kmheapi"),
     heap("initialise fixed", "if", "Heap::fixed", "kmheapif"),

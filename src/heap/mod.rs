@@ -112,6 +112,18 @@ unsafe impl<S: Source + Send> Send for Heap<S> {}
 
 impl<'a> Heap<Fixed<'a>> {
     /// A heap in the caller's bytes; full, it says `no_room`.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::mem::MaybeUninit;
+    /// use kmem::{Cond, Heap};
+    ///
+    /// let mut bytes = [MaybeUninit::uninit(); 4096];
+    /// let heap = Heap::fixed(&mut bytes);
+    /// heap.alloc(Layout::new::<[u8; 100]>())?;
+    /// assert_eq!(heap.alloc(Layout::new::<[u8; 4096]>()), Err(Cond::NoRoom));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn fixed(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
         Self::build(Fixed::new(bytes), Growth::whole())
     }
@@ -119,6 +131,17 @@ impl<'a> Heap<Fixed<'a>> {
 
 impl<S: Source> Heap<S> {
     /// A heap whose chunks come from a source; the first is taken with the first cell.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// assert_eq!(heap.stats().held, 0);
+    /// heap.alloc(Layout::new::<u64>())?;
+    /// assert!(heap.stats().held > 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn new_in(source: S) -> Self {
         Self::build(source, Growth::new(FIRST, MOST))
     }
@@ -143,6 +166,16 @@ impl<S: Source> Heap<S> {
     }
 
     /// The size in bytes of the first chunk: a start, not a limit.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new()).first_block(1 << 20);
+    /// heap.alloc(Layout::new::<u64>())?;
+    /// assert!(heap.stats().held >= 1 << 20);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn first_block(mut self, bytes: usize) -> Self {
         self.growth.first = bytes;
@@ -150,6 +183,14 @@ impl<S: Source> Heap<S> {
     }
 
     /// The most bytes that the heap may hold from its source; beyond, it says `no_room`.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new()).limit(1 << 20);
+    /// assert_eq!(heap.alloc(Layout::new::<[u8; 2 << 20]>()), Err(Cond::NoRoom));
+    /// ```
     #[must_use]
     pub const fn limit(mut self, bytes: usize) -> Self {
         self.growth.limit = bytes;
@@ -157,11 +198,33 @@ impl<S: Source> Heap<S> {
     }
 
     /// What the heap takes its chunks from.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let heap = Heap::new_in(&lin);
+    /// heap.alloc(Layout::new::<u64>())?;
+    /// assert!(heap.source().stats().bytes >= heap.stats().held);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn source(&self) -> &S {
         &self.source
     }
 
     /// Memory for the layout, its contents undefined.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = heap.alloc(Layout::new::<[u64; 4]>())?;
+    /// // SAFETY: a live cell of this type's size and alignment.
+    /// unsafe { cell.cast::<[u64; 4]>().write([7; 4]) };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -172,6 +235,17 @@ impl<S: Source> Heap<S> {
     }
 
     /// The same, zeroed; what is known to be zero is not zeroed again.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = heap.alloc_zeroed(Layout::new::<[u8; 32]>())?;
+    /// // SAFETY: a live cell, initialised, which nobody writes to.
+    /// assert_eq!(unsafe { cell.as_ref() }, [0; 32]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -187,6 +261,18 @@ impl<S: Source> Heap<S> {
 
     /// The same as [`alloc`](Self::alloc), as a managed pointer.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Kind, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let ptr = heap.alloc_ptr(Layout::new::<[u64; 4]>())?;
+    /// assert_eq!((ptr.kind(), ptr.size()), (Kind::Heap, Some(32)));
+    /// // SAFETY: the heap is where it was, and nothing uses the cell.
+    /// unsafe { kmem::free(ptr)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`alloc`](Self::alloc).
@@ -196,6 +282,17 @@ impl<S: Source> Heap<S> {
 
     /// The same as [`alloc_zeroed`](Self::alloc_zeroed), as a managed pointer.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let ptr = heap.alloc_zeroed_ptr(Layout::new::<u64>())?;
+    /// // SAFETY: a live cell, initialised.
+    /// assert_eq!(unsafe { ptr.payload().cast::<u64>().read() }, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`alloc`](Self::alloc).
@@ -204,6 +301,19 @@ impl<S: Source> Heap<S> {
     }
 
     /// Takes a cell back.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = heap.alloc(Layout::new::<u64>())?.cast();
+    /// // SAFETY: the cell is used no more.
+    /// unsafe { heap.free(cell)? };
+    /// // SAFETY: the same; it is refused, since it was given back.
+    /// assert_eq!(unsafe { heap.free(cell) }, Err(Cond::BadAddress));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -220,6 +330,17 @@ impl<S: Source> Heap<S> {
 
     /// Destroys the bytes, then takes the cell back.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let key = heap.alloc(Layout::new::<[u8; 32]>())?.cast();
+    /// // SAFETY: the cell is used no more.
+    /// unsafe { heap.shred(key)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`free`](Self::free).
@@ -234,6 +355,18 @@ impl<S: Source> Heap<S> {
     }
 
     /// Grows or shrinks a cell, in place where there is room behind it. The alignment stays.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = heap.alloc_zeroed(Layout::new::<[u8; 10]>())?.cast();
+    /// // SAFETY: what was there is used by its new address only.
+    /// let grown = unsafe { heap.resize(cell, 1000)? };
+    /// assert_eq!(grown.len(), 1000);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -253,12 +386,34 @@ impl<S: Source> Heap<S> {
     }
 
     /// Taints the whole heap: whatever is released or destroyed is wiped first.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Store};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// heap.taint();
+    /// let cell = heap.alloc(Layout::new::<u64>())?.cast();
+    /// assert!(heap.locate(cell)?.tainted);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[cfg(feature = "shred")]
     pub fn taint(&self) {
         self.id.taint();
     }
 
     /// Releases every cell and gives every chunk back. The heap can be used again.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let mut heap = Heap::new_in(Pages::new());
+    /// heap.alloc(Layout::new::<u64>())?;
+    /// heap.destroy()?;
+    /// assert_eq!((heap.stats().live, heap.stats().held), (0, 0));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -274,6 +429,18 @@ impl<S: Source> Heap<S> {
     }
 
     /// Figures, kept as cells come and go.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// heap.alloc(Layout::new::<[u8; 100]>())?;
+    /// let stats = heap.stats();
+    /// assert_eq!(stats.live, 1);
+    /// assert!(stats.bytes >= 100 && stats.held >= stats.bytes);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats { live: self.live.get(), bytes: self.bytes.get(), peak: self.peak.get(), held: self.held.get() }

@@ -31,6 +31,16 @@ impl<S: Source> Heap<S> {
 
     /// Proves the heap's structure: every chunk, block, header, map and list.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// heap.alloc(Layout::new::<u64>())?;
+    /// heap.check().expect("nobody wrote over it");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first rule that does not hold, and where.

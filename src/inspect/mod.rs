@@ -55,6 +55,12 @@ impl What {
         [Self::Block, Self::Header, Self::Used, Self::Free, Self::Shredded, Self::Fresh, Self::Hole, Self::Mark];
 
     /// The name in text and JSON.
+    ///
+    /// ```
+    /// use kmem::inspect::What;
+    ///
+    /// assert_eq!(What::ALL.iter().filter(|what| what.name() == "free").count(), 1);
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -176,6 +182,23 @@ impl Drop for Freeze<'_> {
 }
 
 /// Something whose pieces can be walked.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::inspect::{Inspect, What};
+/// use kmem::{Heap, Pages};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = heap.alloc(Layout::new::<[u8; 100]>())?.cast::<u8>();
+/// let mut live = Vec::new();
+/// heap.inspect(&mut |record| {
+///     if record.what == What::Used {
+///         live.push(record.at + record.header);
+///     }
+/// });
+/// assert_eq!(live, [cell.addr().get()]);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 pub trait Inspect {
     /// What it is.
     fn kind(&self) -> Kind;
@@ -196,6 +219,18 @@ const WIDTH: usize = 64;
 ///
 /// A character of the picture stands for an equal part of the block and shows what begins or
 /// dominates there: `h` header, `#` used, `.` free, `x` shredded, `_` fresh, `o` hole, `^` mark.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, inspect};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// heap.alloc(Layout::new::<[u8; 30_000]>())?;
+/// let mut picture = String::new();
+/// inspect::text(&heap, &mut picture).expect("a String takes any text");
+/// assert!(picture.contains('#'));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -286,6 +321,18 @@ fn edge(column: usize, len: usize) -> usize {
 }
 
 /// Writes the walk as a JSON object: `{"kind":…,"records":[{…},…]}`.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, inspect};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// heap.alloc(Layout::new::<[u8; 100]>())?;
+/// let mut text = String::new();
+/// inspect::json(&heap, &mut text).expect("a String takes any text");
+/// assert!(text.starts_with("{\"kind\":\"heap\",\"records\":["));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -17,6 +17,19 @@ use crate::seeded::seeded;
 use crate::{Cond, Kind, Source};
 
 /// A place in a linear region (libk has none; obstacks and Zig's arenas have).
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Lin, Pages};
+///
+/// let lin = Lin::new_in(Pages::new());
+/// let before = lin.alloc(Layout::new::<u64>())?;
+/// let mark = lin.mark()?;
+/// lin.alloc(Layout::new::<[u8; 1000]>())?;
+/// // SAFETY: what was allocated since the mark is used no more.
+/// unsafe { lin.rewind(mark)? };           // `before` is still there
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     record: *const Record,
@@ -49,6 +62,15 @@ pub(crate) const FRONT: Front = Front {
 impl Mark {
     /// The address at which the mark stands in its region, behind the header of the cell that it takes; it may
     /// have been passed since.
+    ///
+    /// ```
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let (first, second) = (lin.mark()?, lin.mark()?);
+    /// assert!(first.address() != second.address());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn address(&self) -> usize {
         self.record.addr()
@@ -63,6 +85,16 @@ impl Record {
 
 impl<S: Source, H: Layer> Lin<S, H> {
     /// Marks where the region is now. The mark itself takes a cell.
+    ///
+    /// ```
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let mark = lin.mark()?;
+    /// // SAFETY: nothing was allocated since.
+    /// unsafe { lin.rewind(mark)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -87,6 +119,21 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     /// Releases every cell that was allocated since the mark, and the mark; marks after it are passed.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Lin, Pages};
+    ///
+    /// let mut lin = Lin::new_in(Pages::new());
+    /// let (stale, mark) = (lin.mark()?, lin.mark()?);
+    /// lin.alloc(Layout::new::<[u8; 1000]>())?;
+    /// // SAFETY: what was allocated since the mark is used no more.
+    /// unsafe { lin.rewind(mark)? };
+    /// lin.reset();
+    /// // SAFETY: refused, since the region was reset.
+    /// assert_eq!(unsafe { lin.rewind(stale) }, Err(Cond::BadAddress));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///

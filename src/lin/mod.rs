@@ -129,6 +129,17 @@ unsafe impl<S: Source + Send, H: Layer> Send for Lin<S, H> {}
 
 impl<S: Source> Lin<S> {
     /// A region whose chunks come from a source; the first is taken with the first cell.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// assert_eq!(lin.stats().held, 0);
+    /// lin.alloc(Layout::new::<u64>())?;
+    /// assert!(lin.stats().held > 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn new_in(source: S) -> Self {
         Self::build(source, None, Growth::new(FIRST, MOST))
     }
@@ -136,6 +147,18 @@ impl<S: Source> Lin<S> {
 
 impl<'a> Lin<Fixed<'a>> {
     /// A region in the caller's bytes; full, it says `no_room`.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::mem::MaybeUninit;
+    /// use kmem::{Cond, Lin};
+    ///
+    /// let mut bytes = [MaybeUninit::uninit(); 1024];
+    /// let lin = Lin::fixed(&mut bytes);
+    /// lin.alloc(Layout::new::<[u8; 100]>())?;
+    /// assert_eq!(lin.alloc(Layout::new::<[u8; 1024]>()), Err(Cond::NoRoom));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn fixed(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
         Self::build(Fixed::new(bytes), None, Growth::whole())
     }
@@ -143,6 +166,19 @@ impl<'a> Lin<Fixed<'a>> {
 
 impl<'a> Lin<Fixed<'a>, Headers> {
     /// A region with headers in the caller's bytes; full, it says `no_room`.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::mem::MaybeUninit;
+    /// use kmem::{Cond, Lin};
+    ///
+    /// let mut bytes = [MaybeUninit::uninit(); 1024];
+    /// let lin = Lin::fixed_with_headers(&mut bytes);
+    /// let ptr = lin.alloc_ptr(Layout::new::<u64>())?;
+    /// // SAFETY: the region is where it was, and nothing uses the cell.
+    /// unsafe { kmem::free(ptr)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn fixed_with_headers(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
         Self::build(Fixed::new(bytes), Some(Ops::of::<Self>()), Growth::whole())
     }
@@ -150,6 +186,15 @@ impl<'a> Lin<Fixed<'a>, Headers> {
 
 impl<S: Source> Lin<S, Headers> {
     /// A region whose cells have headers.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Kind, Lin, Pages};
+    ///
+    /// let lin = Lin::with_headers_in(Pages::new());
+    /// assert_eq!(lin.alloc_ptr(Layout::new::<u64>())?.kind(), Kind::Lin);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn with_headers_in(source: S) -> Self {
         Self::build(source, Some(Ops::of::<Self>()), Growth::new(FIRST, MOST))
     }
@@ -179,6 +224,16 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     /// The size in bytes of the first chunk: a start, not a limit.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new()).first_block(1 << 20);
+    /// lin.alloc(Layout::new::<u64>())?;
+    /// assert!(lin.stats().held >= 1 << 20);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn first_block(mut self, bytes: usize) -> Self {
         self.growth.first = bytes;
@@ -186,6 +241,14 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     /// The most bytes that the region may hold from its source; beyond, it says `no_room`.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new()).limit(1 << 20);
+    /// assert_eq!(lin.alloc(Layout::new::<[u8; 2 << 20]>()), Err(Cond::NoRoom));
+    /// ```
     #[must_use]
     pub const fn limit(mut self, bytes: usize) -> Self {
         self.growth.limit = bytes;
@@ -193,11 +256,33 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     /// What the region takes its chunks from.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Lin, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let lin = Lin::new_in(&heap);
+    /// lin.alloc(Layout::new::<u64>())?;
+    /// assert_eq!(lin.source().stats().live, 1);       // its chunk
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn source(&self) -> &S {
         &self.source
     }
 
     /// Memory for the layout, its contents undefined.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let cell = lin.alloc(Layout::new::<[u64; 4]>())?;
+    /// // SAFETY: a live cell of this type's size and alignment.
+    /// unsafe { cell.cast::<[u64; 4]>().write([7; 4]) };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -210,6 +295,17 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     /// The same, zeroed; what is known to be zero is not zeroed again.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let cell = lin.alloc_zeroed(Layout::new::<[u8; 32]>())?;
+    /// // SAFETY: a live cell, initialised, which nobody writes to.
+    /// assert_eq!(unsafe { cell.as_ref() }, [0; 32]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -280,6 +376,17 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     /// Taints the whole region: whatever is released, rewound, reset or destroyed is wiped first.
+    ///
+    /// ```
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let mut lin = Lin::new_in(Pages::new());
+    /// lin.taint();
+    /// let key = lin.put([7_u8; 32])?;
+    /// key[0] = 8;
+    /// lin.reset();                            // and nothing is left of the key
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[cfg(feature = "shred")]
     pub fn taint(&self) {
         self.id.taint();
@@ -389,6 +496,18 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     /// Releases every cell and keeps the chunks, so that a region that is warm asks its source for
     /// nothing more.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let mut lin = Lin::new_in(Pages::new());
+    /// lin.alloc(Layout::new::<[u8; 1000]>())?;
+    /// let held = lin.stats().held;
+    /// lin.reset();
+    /// assert_eq!((lin.stats().bytes, lin.stats().held), (0, held));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn reset(&mut self) {
         self.go_back(Position::NONE);
     }
@@ -407,6 +526,17 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     /// Releases every cell and gives the chunks back. The region can be used again.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let mut lin = Lin::new_in(Pages::new());
+    /// lin.alloc(Layout::new::<u64>())?;
+    /// lin.destroy()?;
+    /// assert_eq!(lin.stats().held, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -448,6 +578,18 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     /// Figures, from walking the chunks.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::with_headers_in(Pages::new());
+    /// lin.alloc(Layout::new::<[u8; 100]>())?;
+    /// let stats = lin.stats();
+    /// assert_eq!(stats.live, 1);
+    /// assert!(stats.bytes >= 100 && stats.held >= stats.bytes);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let bytes = self.used_bytes();
@@ -461,6 +603,19 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
 impl<S: Source> Lin<S, Bare> {
     /// Takes a cell back: the newest rewinds, an older one leaves its room until the next rewind.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let layout = Layout::new::<[u64; 4]>();
+    /// let cell = lin.alloc(layout)?;
+    /// // SAFETY: a live cell, used no more.
+    /// unsafe { lin.free(cell.cast(), layout)? };
+    /// assert_eq!(lin.alloc(layout)?, cell);   // it was the newest
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -478,6 +633,18 @@ impl<S: Source> Lin<S, Bare> {
 
     /// Destroys the bytes, then takes the cell back.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let layout = Layout::new::<[u8; 32]>();
+    /// let key = lin.alloc(layout)?.cast();
+    /// // SAFETY: a live cell, used no more.
+    /// unsafe { lin.shred(key, layout)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// None; the result is that of every store.
@@ -493,6 +660,19 @@ impl<S: Source> Lin<S, Bare> {
     }
 
     /// Grows or shrinks a cell: the newest, and a smaller one, in place.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let (small, large) = (Layout::new::<[u64; 4]>(), Layout::new::<[u64; 100]>());
+    /// let cell = lin.alloc(small)?.cast();
+    /// // SAFETY: a live cell of this layout.
+    /// let grown = unsafe { lin.resize(cell, small, large)? };
+    /// assert_eq!(grown.cast(), cell);         // it was the newest
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -511,6 +691,17 @@ impl<S: Source> Lin<S, Bare> {
 impl<S: Source> Lin<S, Headers> {
     /// Memory for the layout as a managed pointer, its contents undefined.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::with_headers_in(Pages::new());
+    /// let ptr = lin.alloc_ptr(Layout::new::<u64>())?;
+    /// // SAFETY: the region is where it was, and nothing uses the cell.
+    /// unsafe { kmem::free(ptr)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`alloc`](Self::alloc).
@@ -520,6 +711,17 @@ impl<S: Source> Lin<S, Headers> {
 
     /// The same, zeroed.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::with_headers_in(Pages::new());
+    /// let ptr = lin.alloc_zeroed_ptr(Layout::new::<u64>())?;
+    /// // SAFETY: a live cell, initialised.
+    /// assert_eq!(unsafe { ptr.payload().cast::<u64>().read() }, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`alloc`](Self::alloc).
@@ -528,6 +730,19 @@ impl<S: Source> Lin<S, Headers> {
     }
 
     /// Takes a cell back: the newest rewinds, an older one leaves its room until the next rewind.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Lin, Pages};
+    ///
+    /// let lin = Lin::with_headers_in(Pages::new());
+    /// let cell = lin.alloc(Layout::new::<u64>())?.cast();
+    /// // SAFETY: the cell is used no more.
+    /// unsafe { lin.free(cell)? };
+    /// // SAFETY: the same; it is refused, since it was given back.
+    /// assert_eq!(unsafe { lin.free(cell) }, Err(Cond::BadAddress));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -543,6 +758,17 @@ impl<S: Source> Lin<S, Headers> {
 
     /// Destroys the bytes, then takes the cell back.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::with_headers_in(Pages::new());
+    /// let key = lin.alloc(Layout::new::<[u8; 32]>())?.cast();
+    /// // SAFETY: the cell is used no more.
+    /// unsafe { lin.shred(key)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`free`](Self::free).
@@ -557,6 +783,18 @@ impl<S: Source> Lin<S, Headers> {
     }
 
     /// Grows or shrinks a cell: the newest, and a smaller one, in place. The alignment stays.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::with_headers_in(Pages::new());
+    /// let cell = lin.alloc(Layout::new::<[u8; 10]>())?.cast();
+    /// // SAFETY: what was there is used by its new address only.
+    /// let grown = unsafe { lin.resize(cell, 1000)? };
+    /// assert_eq!((grown.cast(), grown.len()), (cell, 1000));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -86,6 +86,15 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     /// Places `len` values without destructors, each made from its index.
     ///
+    /// ```
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let squares = lin.put_slice(4, |i| i * i)?;
+    /// assert_eq!(squares, [0, 1, 4, 9]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`alloc`](Self::alloc).
@@ -101,6 +110,16 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     /// Places a copy of a string.
+    ///
+    /// ```
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let name = lin.put_str("name")?;
+    /// name.make_ascii_uppercase();
+    /// assert_eq!(name, "NAME");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -157,6 +176,18 @@ fn scoped<S: Source, H: Layer, R>(lin: &Lin<S, H>, run: impl FnOnce(Scope<'_, S,
 ///
 /// While a scope within it runs, nothing can be placed in this one, so that the inner one can be
 /// rewound. What was placed before stays usable there.
+///
+/// ```
+/// use kmem::{Lin, Pages};
+///
+/// let mut lin = Lin::new_in(Pages::new());
+/// let longest = lin.scope(|scope| {
+///     let words = scope.put_slice(3, |i| ["a", "bc", "d"][i])?;
+///     Ok::<_, kmem::Cond>(words.iter().map(|word| word.len()).max())
+/// })?;                                    // the words have gone
+/// assert_eq!(longest, Some(2));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 pub struct Scope<'a, S: Source, H: Layer = Bare> {
     lin: &'a Lin<S, H>,
     /// Invariant, so that scopes cannot be exchanged.
@@ -165,6 +196,15 @@ pub struct Scope<'a, S: Source, H: Layer = Bare> {
 
 impl<'a, S: Source, H: Layer> Scope<'a, S, H> {
     /// Places a value that has no destructor; it stays until the scope ends.
+    ///
+    /// ```
+    /// use kmem::{Cond, Lin, Pages};
+    ///
+    /// let mut lin = Lin::new_in(Pages::new());
+    /// let seven = lin.scope(|scope| Ok::<i32, Cond>(*scope.put(7)?))?;
+    /// assert_eq!((seven, lin.stats().bytes), (7, 0));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -176,6 +216,15 @@ impl<'a, S: Source, H: Layer> Scope<'a, S, H> {
     }
 
     /// Places `len` values without destructors, each made from its index.
+    ///
+    /// ```
+    /// use kmem::{Cond, Lin, Pages};
+    ///
+    /// let mut lin = Lin::new_in(Pages::new());
+    /// let sum = lin.scope(|scope| Ok::<usize, Cond>(scope.put_slice(4, |i| i)?.iter().sum()))?;
+    /// assert_eq!(sum, 6);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -192,6 +241,15 @@ impl<'a, S: Source, H: Layer> Scope<'a, S, H> {
 
     /// Places a copy of a string.
     ///
+    /// ```
+    /// use kmem::{Cond, Lin, Pages};
+    ///
+    /// let mut lin = Lin::new_in(Pages::new());
+    /// let len = lin.scope(|scope| Ok::<usize, Cond>(scope.put_str("name")?.len()))?;
+    /// assert_eq!(len, 4);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`Lin::put_str`].
@@ -202,6 +260,19 @@ impl<'a, S: Source, H: Layer> Scope<'a, S, H> {
     }
 
     /// A scope within this one.
+    ///
+    /// ```
+    /// use kmem::{Cond, Lin, Pages};
+    ///
+    /// let mut lin = Lin::new_in(Pages::new());
+    /// lin.scope(|mut outer| {
+    ///     let kept = outer.put(1)?;
+    ///     outer.scope(|inner| inner.put(2).map(|two| *kept += *two))?;
+    ///     assert_eq!(*kept, 3);
+    ///     Ok::<(), Cond>(())
+    /// })?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn scope<R>(&mut self, run: impl FnOnce(Scope<'_, S, H>) -> R) -> R {
         scoped(self.lin, run)
     }

@@ -73,6 +73,16 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     /// Proves the region's structure: chunks, cursor, marks, and every header.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// lin.alloc(Layout::new::<u64>())?;
+    /// lin.check().expect("nobody wrote over it");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first rule that does not hold, and where.

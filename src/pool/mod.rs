@@ -82,6 +82,19 @@ impl PoolCell {
     }
 
     /// Whether releasing the cell shreds it.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool, PoolCell, Store};
+    ///
+    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
+    /// let cell = pool.alloc()?.cast();
+    /// pool.taint_cell(cell)?;
+    /// // SAFETY: a live cell's header stands right before it.
+    /// let header = unsafe { cell.cast::<PoolCell>().sub(1).as_ref() };
+    /// assert!(header.is_tainted());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn is_tainted(&self) -> bool {
         #[cfg(feature = "shred")]
@@ -174,6 +187,15 @@ unsafe impl<S: Source + Send, H: Layer> Send for Pool<S, H> {}
 
 impl<S: Source> Pool<S> {
     /// A pool of cells for a layout, its blocks from a source; the first is taken with the first cell.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<[u64; 4]>(), Pages::new());
+    /// assert_eq!(pool.alloc()?.len(), 32);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn new_in(cell: Layout, source: S) -> Self {
         Self::build(cell, source, None, Growth::new(FIRST, MOST))
     }
@@ -181,6 +203,17 @@ impl<S: Source> Pool<S> {
 
 impl<'a> Pool<Fixed<'a>> {
     /// A pool in the caller's bytes; full, it says `no_room`.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::mem::MaybeUninit;
+    /// use kmem::{Cond, Pool};
+    ///
+    /// let mut bytes = [MaybeUninit::uninit(); 512];
+    /// let pool = Pool::fixed(Layout::new::<[u8; 64]>(), &mut bytes);
+    /// while pool.alloc().is_ok() {}
+    /// assert_eq!(pool.alloc(), Err(Cond::NoRoom));
+    /// ```
     pub const fn fixed(cell: Layout, bytes: &'a mut [MaybeUninit<u8>]) -> Self {
         Self::build(cell, Fixed::new(bytes), None, Growth::whole())
     }
@@ -188,6 +221,17 @@ impl<'a> Pool<Fixed<'a>> {
 
 impl<const N: usize> Pool<&'static StaticBytes<N>> {
     /// A pool in all the bytes of a `static`, itself fit for one.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Locked, Pool, StaticBytes};
+    ///
+    /// static BYTES: StaticBytes<4096> = StaticBytes::new();
+    /// static POOL: Locked<Pool<&StaticBytes<4096>>> = Locked::new(Pool::fixed_in(Layout::new::<u64>(), &BYTES));
+    ///
+    /// POOL.lock().alloc()?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn fixed_in(cell: Layout, bytes: &'static StaticBytes<N>) -> Self {
         Self::build(cell, bytes, None, Growth::whole())
     }
@@ -195,6 +239,19 @@ impl<const N: usize> Pool<&'static StaticBytes<N>> {
 
 impl<'a> Pool<Fixed<'a>, Headers> {
     /// A pool with headers in the caller's bytes; full, it says `no_room`.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::mem::MaybeUninit;
+    /// use kmem::Pool;
+    ///
+    /// let mut bytes = [MaybeUninit::uninit(); 1024];
+    /// let pool = Pool::fixed_with_headers(Layout::new::<u64>(), &mut bytes);
+    /// let ptr = pool.alloc_ptr()?;
+    /// // SAFETY: the pool is where it was, and nothing uses the cell.
+    /// unsafe { kmem::free(ptr)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn fixed_with_headers(cell: Layout, bytes: &'a mut [MaybeUninit<u8>]) -> Self {
         Self::build(cell, Fixed::new(bytes), Some(Ops::of::<Self>()), Growth::whole())
     }
@@ -202,6 +259,15 @@ impl<'a> Pool<Fixed<'a>, Headers> {
 
 impl<S: Source> Pool<S, Headers> {
     /// A pool whose cells have headers.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Kind, Pages, Pool};
+    ///
+    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
+    /// assert_eq!(pool.alloc_ptr()?.kind(), Kind::Pool);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn with_headers_in(cell: Layout, source: S) -> Self {
         Self::build(cell, source, Some(Ops::of::<Self>()), Growth::new(FIRST, MOST))
     }
@@ -248,6 +314,16 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     /// Room for this many cells in the first block: a start, not a limit.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<[u8; 64]>(), Pages::new()).first_cells(10_000);
+    /// pool.alloc()?;
+    /// assert!(pool.stats().held >= 640_000);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn first_cells(mut self, cells: usize) -> Self {
         self.growth.first = self.stride.saturating_mul(cells).saturating_add(block::front(self.align, Self::HEADER));
@@ -255,6 +331,16 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     /// The most cells that may be handed out at once; beyond, the pool says `too_many`.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<u64>(), Pages::new()).limit(1);
+    /// pool.alloc()?;
+    /// assert_eq!(pool.alloc(), Err(Cond::TooMany));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn limit(mut self, cells: usize) -> Self {
         self.most = cells;
@@ -262,21 +348,63 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     /// What the pool takes its blocks from.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Pool};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let pool = Pool::new_in(Layout::new::<u64>(), &heap);
+    /// pool.alloc()?;
+    /// assert_eq!(pool.source().stats().live, 1);      // its block
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn source(&self) -> &S {
         &self.source
     }
 
     /// Bytes of payload in a cell.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// assert_eq!(Pool::new_in(Layout::new::<[u8; 20]>(), Pages::new()).cell_size(), 20);
+    /// ```
     pub const fn cell_size(&self) -> usize {
         self.cellsz
     }
 
     /// The most recently handed-out fresh cell's payload: the high-water mark.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<u64>(), Pages::new());
+    /// assert_eq!(pool.top(), None);
+    /// let cell = pool.alloc()?.cast();
+    /// assert_eq!(pool.top(), Some(cell));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn top(&self) -> Option<NonNull<u8>> {
         self.payload_of(self.top.get())
     }
 
     /// The most recently freed cell's payload: the next to be handed out.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<u64>(), Pages::new());
+    /// let cell = pool.alloc()?.cast();
+    /// assert_eq!(pool.bottom(), None);
+    /// // SAFETY: a live cell, used no more.
+    /// unsafe { pool.free(cell)? };
+    /// assert_eq!(pool.bottom(), Some(cell));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn bottom(&self) -> Option<NonNull<u8>> {
         self.payload_of(self.bottom.get())
     }
@@ -288,6 +416,17 @@ impl<S: Source, H: Layer> Pool<S, H> {
 
     /// A cell, its contents undefined.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<[u64; 4]>(), Pages::new());
+    /// let cell = pool.alloc()?;
+    /// // SAFETY: a live cell of this type's size and alignment.
+    /// unsafe { cell.cast::<[u64; 4]>().write([7; 4]) };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `no_room` when the source has none, `too_many` at the pool's limit, or what else the source says.
@@ -298,6 +437,17 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     /// A cell, zeroed; what is known to be zero is not zeroed again.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<[u8; 32]>(), Pages::new());
+    /// let cell = pool.alloc_zeroed()?;
+    /// // SAFETY: a live cell, initialised, which nobody writes to.
+    /// assert_eq!(unsafe { cell.as_ref() }, [0; 32]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -400,6 +550,17 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     /// Taints the whole pool: whatever is released, reset or destroyed is wiped first.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Owned, Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<[u8; 32]>(), Pages::new());
+    /// pool.taint();
+    /// let key = Owned::new_in([7_u8; 32], &pool)?;
+    /// drop(key);                              // and its bytes are gone
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[cfg(feature = "shred")]
     pub fn taint(&self) {
         self.id.taint();
@@ -452,11 +613,34 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     /// Takes every cell back and keeps the blocks.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let mut pool = Pool::new_in(Layout::new::<u64>(), Pages::new());
+    /// let first = pool.alloc()?;
+    /// pool.alloc()?;
+    /// pool.reset();
+    /// assert_eq!(pool.alloc()?, first);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn reset(&mut self) {
         self.forget_cells();
     }
 
     /// Takes every cell back and gives the blocks to the source. The pool can be used again.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let mut pool = Pool::new_in(Layout::new::<u64>(), Pages::new());
+    /// pool.alloc()?;
+    /// pool.destroy()?;
+    /// assert_eq!(pool.stats().held, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -467,6 +651,17 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     /// Figures, from walking the free list.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<u64>(), Pages::new());
+    /// pool.alloc()?;
+    /// pool.alloc()?;
+    /// assert_eq!(pool.stats().live, 2);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let live = self.handed.get() - self.count_free();
@@ -477,6 +672,18 @@ impl<S: Source, H: Layer> Pool<S, H> {
 
 impl<S: Source> Pool<S, Bare> {
     /// Takes a cell back; it is the next to be handed out.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<u64>(), Pages::new());
+    /// let cell = pool.alloc()?;
+    /// // SAFETY: a live cell, used no more.
+    /// unsafe { pool.free(cell.cast())? };
+    /// assert_eq!(pool.alloc()?, cell);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -494,6 +701,17 @@ impl<S: Source> Pool<S, Bare> {
 
     /// Destroys the bytes, then takes the cell back.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<[u8; 32]>(), Pages::new());
+    /// let key = pool.alloc()?.cast();
+    /// // SAFETY: a live cell, used no more.
+    /// unsafe { pool.shred(key)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// None; the result is that of every store.
@@ -510,6 +728,19 @@ impl<S: Source> Pool<S, Bare> {
 
     /// Grows or shrinks within the cell.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<[u8; 32]>(), Pages::new());
+    /// let cell = pool.alloc()?.cast();
+    /// // SAFETY: a live cell.
+    /// assert_eq!(unsafe { pool.resize(cell, 20)? }.len(), 20);
+    /// // SAFETY: a live cell.
+    /// assert_eq!(unsafe { pool.resize(cell, 33) }, Err(Cond::BadSize));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `bad_size` beyond the cell.
@@ -525,6 +756,17 @@ impl<S: Source> Pool<S, Bare> {
 impl<S: Source> Pool<S, Headers> {
     /// A cell as a managed pointer, its contents undefined.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
+    /// let ptr = pool.alloc_ptr()?;
+    /// // SAFETY: the pool is where it was, and nothing uses the cell.
+    /// unsafe { kmem::free(ptr)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`alloc`](Self::alloc).
@@ -534,6 +776,17 @@ impl<S: Source> Pool<S, Headers> {
 
     /// A cell as a managed pointer, zeroed.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
+    /// let ptr = pool.alloc_zeroed_ptr()?;
+    /// // SAFETY: a live cell, initialised.
+    /// assert_eq!(unsafe { ptr.payload().cast::<u64>().read() }, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`alloc`](Self::alloc).
@@ -542,6 +795,19 @@ impl<S: Source> Pool<S, Headers> {
     }
 
     /// Takes a cell back; it is the next to be handed out.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Pages, Pool};
+    ///
+    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
+    /// let cell = pool.alloc()?.cast();
+    /// // SAFETY: the cell is used no more.
+    /// unsafe { pool.free(cell)? };
+    /// // SAFETY: the same; it is refused, since it was given back.
+    /// assert_eq!(unsafe { pool.free(cell) }, Err(Cond::BadAddress));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -557,6 +823,17 @@ impl<S: Source> Pool<S, Headers> {
 
     /// Destroys the bytes, then takes the cell back.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::with_headers_in(Layout::new::<[u8; 32]>(), Pages::new());
+    /// let key = pool.alloc()?.cast();
+    /// // SAFETY: the cell is used no more.
+    /// unsafe { pool.shred(key)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`free`](Self::free).
@@ -571,6 +848,17 @@ impl<S: Source> Pool<S, Headers> {
     }
 
     /// Grows or shrinks within the cell.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Pages, Pool};
+    ///
+    /// let pool = Pool::with_headers_in(Layout::new::<[u8; 32]>(), Pages::new());
+    /// let cell = pool.alloc()?.cast();
+    /// assert_eq!(pool.resize(cell, 20)?.len(), 20);
+    /// assert_eq!(pool.resize(cell, 33), Err(Cond::BadSize));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///

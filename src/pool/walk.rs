@@ -12,12 +12,38 @@ use crate::{Broken, Kind, Source};
 
 impl<S: Source, H: Layer> Pool<S, H> {
     /// The free cells, the next to be handed out first. Meanwhile the pool cannot be used.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let mut pool = Pool::new_in(Layout::new::<u64>(), Pages::new());
+    /// let (one, other) = (pool.alloc()?.cast(), pool.alloc()?.cast());
+    /// // SAFETY: both are live cells, used no more.
+    /// unsafe {
+    ///     pool.free(one)?;
+    ///     pool.free(other)?;
+    /// }
+    /// assert_eq!(pool.free_cells().collect::<Vec<_>>(), [other, one]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn free_cells(&mut self) -> impl Iterator<Item = NonNull<u8>> + '_ {
         self.free_list()
     }
 
     /// Where the cells are that were handed out at least once: a run for each block, newest first. Blocks that
     /// wait to be used again come last, with none.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::new_in(Layout::new::<u64>(), Pages::new());
+    /// pool.alloc()?;
+    /// pool.alloc()?;
+    /// assert_eq!(pool.runs().map(|run| run.count).collect::<Vec<_>>(), [2]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn runs(&self) -> impl Iterator<Item = Run> + '_ {
         let spare = self.spare_blocks().map(|block| (block, block.first()));
         self.blocks().chain(spare).map(|(block, end)| {
@@ -51,6 +77,16 @@ impl<S: Source, H: Layer> Pool<S, H> {
     }
 
     /// Proves the pool's structure: blocks, the free list, and every header.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Pages, Pool};
+    ///
+    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
+    /// pool.alloc()?;
+    /// pool.check().expect("nobody wrote over it");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///

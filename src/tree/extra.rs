@@ -104,6 +104,29 @@ impl N {
 impl<S: Source> Tree<S> {
     /// Has a destructor run when the node goes; of several, the newest runs first.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::ptr::NonNull;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// unsafe fn count(_: NonNull<u8>, context: *mut ()) {
+    ///     // SAFETY: the context below.
+    ///     unsafe { *context.cast::<u32>() += 1 };
+    /// }
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// let mut calls = 0;
+    /// // SAFETY: live nodes; `calls` is still there when the node goes, right here.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.on_release(node, count, (&raw mut calls).cast())?;
+    ///     tree.free(node)?;
+    /// }
+    /// assert_eq!(calls, 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the source says; `in_use` if the node is being released.
@@ -132,6 +155,28 @@ impl<S: Source> Tree<S> {
 
     /// Takes a destructor off that [`on_release`](Self::on_release) put on with the same context.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::ptr::{self, NonNull};
+    /// use kmem::{Cond, Heap, Pages, Tree};
+    ///
+    /// unsafe fn never(_: NonNull<u8>, _: *mut ()) {
+    ///     unreachable!("taken off before");
+    /// }
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.on_release(node, never, ptr::null_mut())?;
+    ///     tree.off_release(node, never, ptr::null_mut())?;
+    ///     assert_eq!(tree.off_release(node, never, ptr::null_mut()), Err(Cond::BadAddress));
+    ///     tree.free(node)?;
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `bad_address` if there is none such; `in_use` if the node is being released.
@@ -157,6 +202,28 @@ impl<S: Source> Tree<S> {
     }
 
     /// Sets the node's guard, or takes it off: asked before a release of a subtree that holds the node.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::ptr::{self, NonNull};
+    /// use kmem::{Cond, Heap, Pages, Tree};
+    ///
+    /// unsafe fn refuse(_: NonNull<u8>, _: *mut ()) -> bool {
+    ///     true
+    /// }
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes; what is freed is used no more.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.set_guard(node, Some((refuse, ptr::null_mut())))?;
+    ///     assert_eq!(tree.free(node), Err(Cond::InUse));
+    ///     tree.set_guard(node, None)?;
+    ///     tree.free(node)?;
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///

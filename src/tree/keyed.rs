@@ -21,6 +21,17 @@ use crate::typed::Refused;
 use crate::{Broken, Cond, Kind, Source, Stats};
 
 /// Names a value in a [`KeyTree`]. When the value has gone, the key finds nothing, for good.
+///
+/// ```
+/// use kmem::{Heap, KeyTree, Pages};
+///
+/// let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+/// let key = tree.insert(None, "gone")?;
+/// tree.free(key)?;
+/// let other = tree.insert(None, "here")?;
+/// assert_eq!((tree.get(key), tree.get(other)), (None, Some(&"here")));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     index: u32,
@@ -83,6 +94,13 @@ unsafe impl<T: Send, S: Source + Send> Send for KeyTree<T, S> {}
 
 impl<T, S: Source> KeyTree<T, S> {
     /// A tree with nothing in it.
+    ///
+    /// ```
+    /// use kmem::{KeyTree, Lin, Pages};
+    ///
+    /// let tree: KeyTree<u32, _> = KeyTree::new_in(Lin::new_in(Pages::new()));
+    /// assert!(tree.is_empty());
+    /// ```
     pub const fn new_in(source: S) -> Self {
         Self {
             tree: Tree::new_in(source),
@@ -160,6 +178,16 @@ impl<T, S: Source> KeyTree<T, S> {
 
     /// Places a value as the last child of another, or of none.
     ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let house = tree.insert(None, "house")?;
+    /// let room = tree.insert(Some(house), "room")?;
+    /// assert_eq!(tree.parent(room), Some(house));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the source says; `bad_address` if the parent has gone. The value comes back with it.
@@ -185,6 +213,15 @@ impl<T, S: Source> KeyTree<T, S> {
     }
 
     /// The value, if it is still there.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let key = tree.insert(None, 7)?;
+    /// assert_eq!(tree.get(key), Some(&7));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn get(&self, key: Key) -> Option<&T> {
         let item = Self::item(self.node(key)?);
@@ -193,6 +230,16 @@ impl<T, S: Source> KeyTree<T, S> {
     }
 
     /// The value, if it is still there, to be changed.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let key = tree.insert(None, 7)?;
+    /// *tree.get_mut(key).expect("it was just put there") += 1;
+    /// assert_eq!(tree[key], 8);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let item = Self::item(self.node(key)?);
@@ -201,6 +248,17 @@ impl<T, S: Source> KeyTree<T, S> {
     }
 
     /// Drops a value and everything below it, parents before children, and gives their memory back.
+    ///
+    /// ```
+    /// use kmem::{Cond, Heap, KeyTree, Pages};
+    ///
+    /// let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let house = tree.insert(None, "house")?;
+    /// tree.insert(Some(house), "room")?;
+    /// tree.free(house)?;
+    /// assert_eq!((tree.len(), tree.free(house)), (0, Err(Cond::BadAddress)));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -216,6 +274,16 @@ impl<T, S: Source> KeyTree<T, S> {
     }
 
     /// The same, and their bytes are destroyed.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let secret = tree.insert(None, [7_u8; 32])?;
+    /// tree.shred(secret)?;
+    /// assert!(tree.is_empty());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -233,6 +301,17 @@ impl<T, S: Source> KeyTree<T, S> {
 
     /// Has the value's bytes destroyed however it goes.
     ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let owner = tree.insert(None, [0_u8; 32])?;
+    /// let secret = tree.insert(Some(owner), [7_u8; 32])?;
+    /// tree.taint(secret)?;
+    /// tree.free(owner)?;                      // and the secret's bytes are gone
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `bad_address` if it has gone.
@@ -243,6 +322,18 @@ impl<T, S: Source> KeyTree<T, S> {
     }
 
     /// Moves a value with everything below it to be the last child of another, or of none.
+    ///
+    /// ```
+    /// use kmem::{Cond, Heap, KeyTree, Pages};
+    ///
+    /// let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let (house, barn) = (tree.insert(None, "house")?, tree.insert(None, "barn")?);
+    /// let chair = tree.insert(Some(house), "chair")?;
+    /// tree.move_to(chair, Some(barn))?;
+    /// assert_eq!(tree.parent(chair), Some(barn));
+    /// assert_eq!(tree.move_to(barn, Some(chair)), Err(Cond::InUse));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -255,12 +346,32 @@ impl<T, S: Source> KeyTree<T, S> {
     }
 
     /// What a value is under.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let house = tree.insert(None, "house")?;
+    /// let room = tree.insert(Some(house), "room")?;
+    /// assert_eq!((tree.parent(room), tree.parent(house)), (Some(house), None));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn parent(&self, key: Key) -> Option<Key> {
         self.key(self.node(key)?.parent()?)
     }
 
     /// The first value under another, or at the top.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let house = tree.insert(None, "house")?;
+    /// let room = tree.insert(Some(house), "room")?;
+    /// assert_eq!((tree.child(None), tree.child(Some(house))), (Some(house), Some(room)));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn child(&self, parent: Option<Key>) -> Option<Key> {
         let parent = match parent {
@@ -271,23 +382,63 @@ impl<T, S: Source> KeyTree<T, S> {
     }
 
     /// The value after another, under the same parent.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let (first, second) = (tree.insert(None, 1)?, tree.insert(None, 2)?);
+    /// assert_eq!((tree.next(first), tree.next(second)), (Some(second), None));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn next(&self, key: Key) -> Option<Key> {
         self.key(self.node(key)?.next()?)
     }
 
     /// The value before another, under the same parent.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let (first, second) = (tree.insert(None, 1)?, tree.insert(None, 2)?);
+    /// assert_eq!((tree.prev(first), tree.prev(second)), (None, Some(first)));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn prev(&self, key: Key) -> Option<Key> {
         self.key(self.node(key)?.prev()?)
     }
 
     /// The values right under another, or at the top, first to last.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let house = tree.insert(None, "house")?;
+    /// tree.insert(Some(house), "hall")?;
+    /// tree.insert(Some(house), "room")?;
+    /// assert_eq!(tree.children(Some(house)).map(|key| tree[key]).collect::<Vec<_>>(), ["hall", "room"]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn children(&self, parent: Option<Key>) -> impl Iterator<Item = Key> + '_ {
         iter::successors(self.child(parent), |key| self.next(*key))
     }
 
     /// A value and everything below it, parents before children; for no key, everything.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// let house = tree.insert(None, "house")?;
+    /// let room = tree.insert(Some(house), "room")?;
+    /// tree.insert(Some(room), "chair")?;
+    /// assert_eq!(tree.subtree(Some(house)).map(|key| tree[key]).collect::<Vec<_>>(), ["house", "room", "chair"]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn subtree(&self, key: Option<Key>) -> impl Iterator<Item = Key> + '_ {
         let top = match key {
             None => N::of(self.tree.root.get()),
@@ -298,18 +449,46 @@ impl<T, S: Source> KeyTree<T, S> {
     }
 
     /// How many values there are.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// tree.insert(None, 1)?;
+    /// assert_eq!(tree.len(), 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.tree.live.get().saturating_sub(1)
     }
 
     /// Whether there is none.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// assert!(tree.is_empty());
+    /// tree.insert(None, 1)?;
+    /// assert!(!tree.is_empty());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Proves the structure of the tree underneath.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// tree.insert(None, 1)?;
+    /// tree.check().expect("nobody wrote over it");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -319,6 +498,15 @@ impl<T, S: Source> KeyTree<T, S> {
     }
 
     /// Figures of the tree underneath; its root counts.
+    ///
+    /// ```
+    /// use kmem::{Heap, KeyTree, Pages};
+    ///
+    /// let tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+    /// tree.insert(None, 1)?;
+    /// assert_eq!(tree.stats().live, 2);       // the root counts
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.tree.stats()

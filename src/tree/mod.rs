@@ -139,6 +139,19 @@ unsafe impl<S: Source + Send> Send for Tree<S> {}
 
 impl<'a> Tree<Heap<Fixed<'a>>> {
     /// A managed tree in the caller's bytes; full, it says `no_room`.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::mem::MaybeUninit;
+    /// use kmem::{Cond, Tree};
+    ///
+    /// let mut bytes = [MaybeUninit::uninit(); 4096];
+    /// let tree = Tree::fixed(&mut bytes);
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node.
+    /// assert_eq!(unsafe { tree.alloc(root, Layout::new::<[u8; 4096]>()) }, Err(Cond::NoRoom));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn fixed(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
         Self::managed_in(Heap::fixed(bytes))
     }
@@ -150,6 +163,18 @@ impl Tree<Reuse<Pages>> {
     ///
     /// The quickest to build and to release: released as a whole, by its root or by [`destroy`](Self::destroy), it
     /// goes at once where no node has a destructor or is tainted.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::Tree;
+    ///
+    /// let mut tree = Tree::new();
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node.
+    /// unsafe { tree.alloc(root, Layout::new::<u64>())? };
+    /// tree.destroy()?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self::new_in(Reuse::new_in(Pages::new()))
@@ -168,6 +193,16 @@ impl<S: Store> Tree<S> {
     ///
     /// Nor can it be one that other threads reach, or a tree: their cells cannot be told from this tree's
     /// nodes safely. That is refused when the program is compiled.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Kind, Pages, Tree};
+    ///
+    /// let tree = Tree::managed_in(Heap::new_in(Pages::new()));
+    /// let ptr = tree.alloc_ptr(tree.root()?, Layout::new::<u64>())?;
+    /// assert_eq!(ptr.kind(), Kind::Tree);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn managed_in(source: S) -> Self {
         const {
             assert!(!S::SHARED, "a managed tree's source must not be reached by other threads");
@@ -177,6 +212,17 @@ impl<S: Store> Tree<S> {
     }
 
     /// A node as a managed pointer: the last child of `parent`, its contents undefined.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::managed_in(Heap::new_in(Pages::new()));
+    /// let ptr = tree.alloc_ptr(tree.root()?, Layout::new::<u64>())?;
+    /// // SAFETY: the tree is where it was, and nothing uses the node.
+    /// unsafe { kmem::free(ptr)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -188,6 +234,17 @@ impl<S: Store> Tree<S> {
     }
 
     /// The same, zeroed.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::managed_in(Heap::new_in(Pages::new()));
+    /// let ptr = tree.alloc_zeroed_ptr(tree.root()?, Layout::new::<u64>())?;
+    /// // SAFETY: a live node's payload, initialised.
+    /// assert_eq!(unsafe { ptr.payload().cast::<u64>().read() }, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -201,6 +258,16 @@ impl<S: Store> Tree<S> {
 
 impl<S: Source> Tree<S> {
     /// A tree whose nodes come from a source, one block each; the root is taken with the first use.
+    ///
+    /// ```
+    /// use kmem::{Lin, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Lin::new_in(Pages::new()));
+    /// assert_eq!(tree.stats().live, 0);
+    /// tree.root()?;
+    /// assert_eq!(tree.stats().live, 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn new_in(source: S) -> Self {
         Self::build(source, None, None)
     }
@@ -224,11 +291,28 @@ impl<S: Source> Tree<S> {
     }
 
     /// What the tree takes its nodes from.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// tree.root()?;
+    /// assert_eq!(tree.source().stats().live, 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub const fn source(&self) -> &S {
         &self.source
     }
 
     /// The root: what all nodes are under. It holds nothing of yours.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// assert_eq!(tree.root()?, tree.root()?);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -298,6 +382,22 @@ impl<S: Source> Tree<S> {
 
     /// A node: the last child of `parent`, its contents undefined.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: each parent is a live node.
+    /// let (above, below) = unsafe {
+    ///     let above = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     (above, tree.alloc(above, Layout::new::<u64>())?.cast())
+    /// };
+    /// // SAFETY: a live node.
+    /// assert_eq!(unsafe { tree.header(below) }.parent(), Some(above));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the source says; `bad_size` for a size over what an object can have; `in_use` under a
@@ -325,6 +425,20 @@ impl<S: Source> Tree<S> {
 
     /// The same, zeroed.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node; the new one is initialised, and nobody writes to it.
+    /// unsafe {
+    ///     let node = tree.alloc_zeroed(root, Layout::new::<[u8; 32]>())?;
+    ///     assert_eq!(node.as_ref(), [0; 32]);
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`alloc`](Self::alloc).
@@ -346,6 +460,22 @@ impl<S: Source> Tree<S> {
     ///
     /// A block that the source refuses to take back is kept and offered again later.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: each parent is a live node, and what is freed is used no more.
+    /// unsafe {
+    ///     let above = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.alloc(above, Layout::new::<u64>())?;
+    ///     tree.free(above)?;
+    /// }
+    /// assert_eq!(tree.stats().live, 1);       // the root
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `in_use` if a guard refuses, or the node is being released already.
@@ -361,6 +491,21 @@ impl<S: Source> Tree<S> {
     }
 
     /// Destroys all payloads of the subtree, then releases it.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node, and what is shredded is used no more.
+    /// unsafe {
+    ///     let keys = tree.alloc(root, Layout::new::<[u8; 32]>())?.cast();
+    ///     tree.alloc(keys, Layout::new::<[u8; 32]>())?;
+    ///     tree.shred(keys)?;
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -378,6 +523,22 @@ impl<S: Source> Tree<S> {
 
     /// Releases a node's children, and keeps the node.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node, and its children are used no more.
+    /// unsafe {
+    ///     tree.alloc(root, Layout::new::<u64>())?;
+    ///     tree.alloc(root, Layout::new::<u64>())?;
+    ///     tree.free_children(root)?;
+    /// }
+    /// assert_eq!(tree.stats().live, 1);       // the root
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `in_use` if a guard of any of them refuses: nothing is released then.
@@ -392,6 +553,23 @@ impl<S: Source> Tree<S> {
     }
 
     /// Moves a node, with its subtree, to be the last child of another parent (talloc's *steal*).
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: all are live nodes.
+    /// unsafe {
+    ///     let above = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     let below = tree.alloc(above, Layout::new::<u64>())?.cast();
+    ///     assert_eq!(tree.move_to(above, below), Err(Cond::InUse));
+    ///     tree.move_to(below, root)?;
+    ///     assert_eq!(tree.header(below).parent(), Some(root));
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -423,6 +601,20 @@ impl<S: Source> Tree<S> {
     }
 
     /// Grows or shrinks a node, in place where the source can. The alignment stays.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes; what was there is used by its new address only.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<[u8; 10]>())?.cast();
+    ///     assert_eq!(tree.resize(node, 1000)?.len(), 1000);
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -483,12 +675,37 @@ impl<S: Source> Tree<S> {
     }
 
     /// Taints the whole tree: whatever is released is wiped first.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let mut tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// tree.taint();
+    /// tree.root()?;
+    /// tree.destroy()?;                        // and the bytes of all nodes are gone
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[cfg(feature = "shred")]
     pub fn taint(&self) {
         self.id.taint();
     }
 
     /// Marks one node, so that its bytes are destroyed however it goes.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let key = tree.alloc(root, Layout::new::<[u8; 32]>())?.cast();
+    ///     tree.taint_node(key)?;
+    ///     assert!(tree.header(key).id().is_tainted());
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -516,6 +733,20 @@ impl<S: Source> Tree<S> {
 
     /// The header of a live node: its links are there to be read.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     assert_eq!(tree.header(root).child(), Some(node));
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Safety
     ///
     /// The address is that of a node of this tree, and stays so while the header is looked at.
@@ -527,6 +758,16 @@ impl<S: Source> Tree<S> {
     }
 
     /// Releases everything, the root too. The tree can be used again.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let mut tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// tree.root()?;
+    /// tree.destroy()?;
+    /// assert_eq!(tree.stats().live, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -540,6 +781,15 @@ impl<S: Source> Tree<S> {
     }
 
     /// Figures, kept as nodes come and go. The root counts.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// tree.root()?;
+    /// assert_eq!(tree.stats().live, 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let (live, bytes, peak) = (self.live.get(), self.bytes.get(), self.peak.get());

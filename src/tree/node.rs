@@ -12,6 +12,24 @@ use crate::inspect::fields::{Field, Form, Front, after};
 use crate::seeded::seeded;
 
 /// The front of a node (libk's `kmnode`); behind it lies the payload.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Heap, Pages, Tree};
+///
+/// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+/// let root = tree.root()?;
+/// // SAFETY: live nodes.
+/// unsafe {
+///     let (first, last) =
+///         (tree.alloc(root, Layout::new::<u64>())?.cast(), tree.alloc(root, Layout::new::<u64>())?.cast());
+///     let (node, first_node) = (tree.header(root), tree.header(first));
+///     assert_eq!((node.child(), node.lastchild()), (Some(first), Some(last)));
+///     assert_eq!((first_node.prev(), first_node.next()), (None, Some(last)));
+///     assert_eq!((node.parent(), first_node.parent()), (None, Some(root)));
+/// }
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 #[repr(C)]
 #[derive(Debug)]
 pub struct Node {
@@ -66,6 +84,16 @@ impl Node {
     }
 
     /// The node's own header.
+    ///
+    /// ```
+    /// use kmem::{Heap, Kind, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: a live node.
+    /// assert_eq!(unsafe { tree.header(root) }.id().kind(), Some(Kind::Tree));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> &Cell {
         &self.id
@@ -76,30 +104,102 @@ impl Node {
     }
 
     /// The parent's payload; `None` for the root.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     assert_eq!((tree.header(node).parent(), tree.header(root).parent()), (Some(root), None));
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn parent(&self) -> Option<NonNull<u8>> {
         Self::payload_of(&self.parent)
     }
 
     /// The first child's payload.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let (first, _) = (tree.alloc(root, Layout::new::<u64>())?.cast(), tree.alloc(root, Layout::new::<u64>())?);
+    ///     assert_eq!(tree.header(root).child(), Some(first));
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn child(&self) -> Option<NonNull<u8>> {
         Self::payload_of(&self.child)
     }
 
     /// The last child's payload.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let (_, last) = (tree.alloc(root, Layout::new::<u64>())?, tree.alloc(root, Layout::new::<u64>())?.cast());
+    ///     assert_eq!(tree.header(root).lastchild(), Some(last));
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn lastchild(&self) -> Option<NonNull<u8>> {
         Self::payload_of(&self.lastchild)
     }
 
     /// The previous sibling's payload.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let first = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     let last = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     assert_eq!((tree.header(first).prev(), tree.header(last).prev()), (None, Some(first)));
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn prev(&self) -> Option<NonNull<u8>> {
         Self::payload_of(&self.prev)
     }
 
     /// The next sibling's payload.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let first = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     let last = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     assert_eq!((tree.header(first).next(), tree.header(last).next()), (Some(last), None));
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn next(&self) -> Option<NonNull<u8>> {
         Self::payload_of(&self.next)

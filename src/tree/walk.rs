@@ -35,6 +35,15 @@ impl<S: Source> Tree<S> {
 
     /// Proves the tree's structure: every link from both its ends, every header, and the counts.
     ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// tree.root()?;
+    /// tree.check().expect("nobody wrote over it");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first rule that does not hold, and where.

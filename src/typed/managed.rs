@@ -54,6 +54,15 @@ impl<'s> Managed<'s> {
 
     /// A cell of a heap, zeroed.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Kind, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// assert_eq!(Managed::heap(&heap, Layout::new::<u64>())?.kind(), Kind::Heap);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for the heap's `alloc`.
@@ -62,6 +71,15 @@ impl<'s> Managed<'s> {
     }
 
     /// A cell of a linear region, zeroed.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Kind, Lin, Managed, Pages};
+    ///
+    /// let lin = Lin::with_headers_in(Pages::new());
+    /// assert_eq!(Managed::lin(&lin, Layout::new::<u64>())?.kind(), Kind::Lin);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -72,6 +90,15 @@ impl<'s> Managed<'s> {
 
     /// A cell of a pool, zeroed.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Kind, Managed, Pages, Pool};
+    ///
+    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
+    /// assert_eq!(Managed::pool(&pool)?.kind(), Kind::Pool);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for the pool's `alloc`.
@@ -81,6 +108,15 @@ impl<'s> Managed<'s> {
 
     /// A counted cell in any store, zeroed, with one reference.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Kind, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// assert_eq!(Managed::counted(&heap, Layout::new::<u64>())?.kind(), Kind::Ref);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for the store's `alloc`.
@@ -89,12 +125,31 @@ impl<'s> Managed<'s> {
     }
 
     /// How the memory was allocated.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Kind, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// assert_eq!(Managed::counted(&heap, Layout::new::<u64>())?.kind(), Kind::Ref);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.ptr.kind()
     }
 
     /// The payload's address.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = Managed::heap(&heap, Layout::new::<u64>())?;
+    /// assert_eq!(cell.address(), cell.bytes().as_ptr());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn address(&self) -> *const u8 {
         self.ptr.payload()
@@ -106,6 +161,15 @@ impl<'s> Managed<'s> {
     }
 
     /// The bytes.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// assert_eq!(Managed::heap(&heap, Layout::new::<[u8; 4]>())?.bytes(), [0; 4]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: a live cell of this size, all initialised, and written to only through `bytes_mut`.
@@ -113,6 +177,19 @@ impl<'s> Managed<'s> {
     }
 
     /// The bytes, to be written.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Heap, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let mut cell = Managed::counted(&heap, Layout::new::<[u8; 4]>())?;
+    /// cell.bytes_mut()?.fill(7);
+    /// let other = cell.share()?;
+    /// assert_eq!(cell.bytes_mut(), Err(Cond::InUse));
+    /// assert_eq!(other.bytes(), [7; 4]);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -126,6 +203,19 @@ impl<'s> Managed<'s> {
     }
 
     /// How many handles share the cell: 1 unless it is counted.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = Managed::counted(&heap, Layout::new::<u64>())?;
+    /// let other = cell.share()?;
+    /// assert_eq!(cell.references(), 2);
+    /// drop(other);
+    /// assert_eq!(cell.references(), 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn references(&self) -> usize {
         if self.kind() != Kind::Ref {
@@ -136,6 +226,17 @@ impl<'s> Managed<'s> {
     }
 
     /// One more handle on a counted cell.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Cond, Heap, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = Managed::counted(&heap, Layout::new::<u64>())?;
+    /// assert_eq!(cell.share()?.address(), cell.address());
+    /// assert_eq!(Managed::heap(&heap, Layout::new::<u64>())?.share().err(), Some(Cond::Mismatch));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -151,6 +252,17 @@ impl<'s> Managed<'s> {
 
     /// A copy, as a sibling in the same store. Taint is inherited.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let cell = Managed::heap(&heap, Layout::new::<u64>())?;
+    /// let copy = cell.dup()?;
+    /// assert!(copy.address() != cell.address() && copy.bytes() == cell.bytes());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for the store's `alloc`.
@@ -160,6 +272,18 @@ impl<'s> Managed<'s> {
     }
 
     /// Has the bytes destroyed however the cell is released.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let mut key = Managed::heap(&heap, Layout::new::<[u8; 32]>())?;
+    /// key.taint()?;
+    /// key.bytes_mut()?.fill(7);
+    /// drop(key);                              // and its bytes are gone
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -172,6 +296,16 @@ impl<'s> Managed<'s> {
 
     /// Releases, and says whether that went well; dropping does the same in silence.
     ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// Managed::heap(&heap, Layout::new::<u64>())?.free()?;
+    /// assert_eq!(heap.stats().live, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the store says; the cell then stays until the store goes.
@@ -182,6 +316,16 @@ impl<'s> Managed<'s> {
     }
 
     /// Destroys the bytes, then releases; of a counted cell they go with the last reference.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Managed, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// Managed::heap(&heap, Layout::new::<[u8; 32]>())?.shred()?;
+    /// assert_eq!(heap.stats().live, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -21,6 +21,16 @@ use crate::Cond;
 /// A value that could not be placed, and why.
 ///
 /// With `?` it becomes the condition where a function returns one.
+///
+/// ```
+/// use core::mem::MaybeUninit;
+/// use kmem::{Cond, Lin};
+///
+/// let mut bytes = [MaybeUninit::uninit(); 16];
+/// let lin = Lin::fixed(&mut bytes);
+/// let refused = lin.put([7_u8; 100]).expect_err("there is no room");
+/// assert_eq!((refused.cond, refused.value), (Cond::NoRoom, [7; 100]));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused<T> {
     /// What was to be placed.

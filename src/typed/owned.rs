@@ -37,6 +37,15 @@ unsafe impl<T: ?Sized + Sync, S: Source + Sync> Sync for Owned<'_, T, S> {}
 impl<'s, T, S: Source> Owned<'s, T, S> {
     /// Places a value.
     ///
+    /// ```
+    /// use kmem::{Heap, Owned, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let words = Owned::new_in(vec!["a", "b"], &heap)?;
+    /// assert_eq!(words.len(), 2);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the source says; the value comes back with it.
@@ -53,6 +62,15 @@ impl<'s, T, S: Source> Owned<'s, T, S> {
     }
 
     /// Takes the value out and gives its block back.
+    ///
+    /// ```
+    /// use kmem::{Heap, Owned, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let words = Owned::new_in(vec!["a", "b"], &heap)?.into_inner();
+    /// assert_eq!((words.len(), heap.stats().live), (2, 0));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         let this = ManuallyDrop::new(self);
@@ -66,6 +84,15 @@ impl<'s, T, S: Source> Owned<'s, T, S> {
 
 impl<'s, T, S: Source> Owned<'s, [T], S> {
     /// Places `len` values, each made from its index.
+    ///
+    /// ```
+    /// use kmem::{Heap, Owned, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let names = Owned::slice_in(2, |i| format!("name {i}"), &heap)?;
+    /// assert_eq!(names[1], "name 1");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -108,6 +135,16 @@ impl<'s, T, S: Source> Owned<'s, [T], S> {
 impl<'s, S: Source> Owned<'s, str, S> {
     /// Places a copy of a string.
     ///
+    /// ```
+    /// use kmem::{Heap, Owned, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let mut name = Owned::str_in("name", &heap)?;
+    /// name.make_ascii_uppercase();
+    /// assert_eq!(&*name, "NAME");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the source says.
@@ -125,12 +162,32 @@ impl<'s, S: Source> Owned<'s, str, S> {
 
 impl<'s, T: ?Sized, S: Source> Owned<'s, T, S> {
     /// The source that the value lies in.
+    ///
+    /// ```
+    /// use kmem::{Heap, Owned, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let seven = Owned::new_in(7, &heap)?;
+    /// let eight = Owned::new_in(8, Owned::source(&seven))?;
+    /// assert_eq!((*seven + *eight, heap.stats().live), (15, 2));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub const fn source(this: &Self) -> &'s S {
         this.source
     }
 
     /// Gives up ownership: the value stays until the source goes.
+    ///
+    /// ```
+    /// use kmem::{Heap, Owned, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let seven: &mut i32 = Owned::leak(Owned::new_in(7, &heap)?);
+    /// *seven += 1;
+    /// assert_eq!((*seven, heap.stats().live), (8, 1));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn leak(this: Self) -> &'s mut T {
         let mut this = ManuallyDrop::new(this);
@@ -139,6 +196,17 @@ impl<'s, T: ?Sized, S: Source> Owned<'s, T, S> {
     }
 
     /// Takes the handle apart; [`from_raw`](Self::from_raw) puts it together again.
+    ///
+    /// ```
+    /// use kmem::{Heap, Owned, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let (value, source) = Owned::into_raw(Owned::new_in(7, &heap)?);
+    /// // SAFETY: just taken apart.
+    /// let seven = unsafe { Owned::from_raw(value, source) };
+    /// assert_eq!(*seven, 7);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn into_raw(this: Self) -> (NonNull<T>, &'s S) {
         let this = ManuallyDrop::new(this);
@@ -146,6 +214,21 @@ impl<'s, T: ?Sized, S: Source> Owned<'s, T, S> {
     }
 
     /// Puts a handle together.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Owned, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let block = heap.alloc(Layout::new::<u64>())?.cast::<u64>();
+    /// // SAFETY: a block of this size and alignment, which nobody else has.
+    /// let seven = unsafe {
+    ///     block.write(7);
+    ///     Owned::from_raw(block, &heap)
+    /// };
+    /// assert_eq!(*seven, 7);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Safety
     ///
@@ -156,6 +239,15 @@ impl<'s, T: ?Sized, S: Source> Owned<'s, T, S> {
     }
 
     /// Drops the value, then destroys its bytes, then gives the block back.
+    ///
+    /// ```
+    /// use kmem::{Heap, Owned, Pages};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// Owned::shred(Owned::new_in([7_u8; 32], &heap)?)?;
+    /// assert_eq!(heap.stats().live, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -32,6 +32,19 @@ const _: () = assert!(size_of::<Counts<Plain>>() == HEADER && size_of::<Counts<A
 /// A shared value in a source's memory; `C` says how its references are counted.
 ///
 /// Two names are in use: [`Ref`] for one thread, [`AtomicRef`] for several.
+///
+/// ```
+/// use kmem::{Count, Global, Shared};
+///
+/// /// However they are counted.
+/// fn sum<C: Count>(one: &Shared<'_, i32, Global, C>, other: &Shared<'_, i32, Global, C>) -> i32 {
+///     **one + **other
+/// }
+///
+/// let seven = kmem::Ref::new_in(7, &Global)?;
+/// assert_eq!(sum(&seven, &seven.clone()), 14);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 pub struct Shared<'s, T: ?Sized, S: Source, C: Count> {
     value: NonNull<T>,
     source: &'s S,
@@ -87,6 +100,16 @@ pub struct WeakShared<'s, T: ?Sized, S: Source, C: Count> {
 pub type Weak<'s, T, S> = WeakShared<'s, T, S, Plain>;
 
 /// A reference that does not keep the value and that threads can share.
+///
+/// ```
+/// use kmem::{AtomicRef, Global};
+///
+/// let one = AtomicRef::new_in(7, &Global)?;
+/// let weak = AtomicRef::downgrade(&one)?;
+/// let there = std::thread::spawn(move || weak.upgrade().map(|seven| *seven));
+/// assert_eq!(there.join().expect("no panic"), Some(7));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
 pub type AtomicWeak<'s, T, S> = WeakShared<'s, T, S, Atomic>;
 
 // SAFETY: atomic counts; the value may be reached from several threads and dropped by any of them.
@@ -159,22 +182,61 @@ impl<'s, T: ?Sized, S: Source, C: Count> Shared<'s, T, S, C> {
     }
 
     /// How many references keep the value.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Ref};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let one = Ref::new_in(7, &heap)?;
+    /// let other = one.clone();
+    /// assert_eq!(Ref::count(&one), 2);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn count(this: &Self) -> usize {
         this.counts().strong.get()
     }
 
     /// How many references do not keep it.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Ref};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let one = Ref::new_in(7, &heap)?;
+    /// let weak = Ref::downgrade(&one)?;
+    /// assert_eq!((Ref::count(&one), Ref::weak_count(&one)), (1, 1));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn weak_count(this: &Self) -> usize {
         this.counts().weak.get().saturating_sub(1)
     }
 
     /// Whether both are references to the same value.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Ref};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let one = Ref::new_in(7, &heap)?;
+    /// assert!(Ref::ptr_eq(&one, &one.clone()));
+    /// assert!(!Ref::ptr_eq(&one, &Ref::new_in(7, &heap)?));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn ptr_eq(this: &Self, other: &Self) -> bool {
         ptr::addr_eq(this.value.as_ptr(), other.value.as_ptr())
     }
 
     /// One more reference.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Ref};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let one = Ref::new_in(7, &heap)?;
+    /// assert_eq!(*Ref::try_clone(&one)?, 7);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -185,6 +247,16 @@ impl<'s, T: ?Sized, S: Source, C: Count> Shared<'s, T, S, C> {
     }
 
     /// A reference that does not keep the value.
+    ///
+    /// ```
+    /// use kmem::{AtomicRef, Global};
+    ///
+    /// let one = AtomicRef::new_in(7, &Global)?;
+    /// let weak = AtomicRef::downgrade(&one)?;
+    /// drop(one);
+    /// assert!(weak.upgrade().is_none());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -201,6 +273,17 @@ impl<'s, T: ?Sized, S: Source, C: Count> Shared<'s, T, S, C> {
     }
 
     /// The value, if this is the only reference of either sort.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Ref};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let mut one = Ref::new_in(7, &heap)?;
+    /// *Ref::get_mut(&mut one).expect("the only one") += 1;
+    /// let other = one.clone();
+    /// assert_eq!((*other, Ref::get_mut(&mut one)), (8, None));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     pub fn get_mut(this: &mut Self) -> Option<&mut T> {
         let counts = this.counts();
         // With the weak count closed nobody can make a strong reference out of a weak one meanwhile.
@@ -230,6 +313,15 @@ unsafe impl<'s, T, S: Source, C: Count> Unsize for Shared<'s, T, S, C> {
 impl<'s, T, S: Source, C: Count> Shared<'s, T, S, C> {
     /// Places a value.
     ///
+    /// ```
+    /// use kmem::{Heap, Pages, Ref};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let words = Ref::new_in(vec!["a", "b"], &heap)?;
+    /// assert_eq!(words.len(), 2);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the source says; the value comes back with it.
@@ -249,6 +341,15 @@ impl<'s, T, S: Source, C: Count> Shared<'s, T, S, C> {
 impl<'s, T: Copy, S: Source, C: Count> Shared<'s, [T], S, C> {
     /// Places a copy of a slice.
     ///
+    /// ```
+    /// use kmem::{Heap, Pages, Ref};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let numbers = Ref::slice_in(&[1, 2, 3], &heap)?;
+    /// assert_eq!(numbers.iter().sum::<i32>(), 6);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the source says.
@@ -262,6 +363,14 @@ impl<'s, T: Copy, S: Source, C: Count> Shared<'s, [T], S, C> {
 
 impl<'s, S: Source, C: Count> Shared<'s, str, S, C> {
     /// Places a copy of a string.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Ref};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// assert_eq!(&*Ref::str_in("name", &heap)?, "name");
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -332,6 +441,16 @@ impl<'s, T: ?Sized, S: Source, C: Count> WeakShared<'s, T, S, C> {
     }
 
     /// A reference that keeps the value, if it is still there and can be counted.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Ref};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let one = Ref::new_in(7, &heap)?;
+    /// let weak = Ref::downgrade(&one)?;
+    /// assert_eq!(weak.upgrade().as_deref(), Some(&7));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
     #[must_use]
     pub fn upgrade(&self) -> Option<Shared<'s, T, S, C>> {
         self.counts().strong.up().ok()?;

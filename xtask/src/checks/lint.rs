@@ -1,11 +1,12 @@
 //! Form: formatting, lints on both targets and in every set of features, documentation.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Tally, native};
+use super::{Tally, ensure, native};
 use crate::machine::Machine;
 use crate::run::{self, cargo};
 
@@ -73,10 +74,59 @@ fn subsets<'n>(names: &[&'n str]) -> Vec<Vec<&'n str>> {
     })
 }
 
-/// `cargo doc`.
+/// `cargo doc`, and that what kmem's public functions are for is shown in an example.
 pub fn doc(_: &Machine, tally: &mut Tally) -> Result<()> {
     tally.run(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-Dwarnings"));
+    let (mut functions, mut bare) = (0, Vec::new());
+    for file in sources(&run::root().join("src"))? {
+        for (line, shown) in examples(&fs::read_to_string(&file)?) {
+            functions += 1;
+            if !shown {
+                bare.push(format!("{}:{line}", file.display()));
+            }
+        }
+    }
+    println!("{} of kmem's {functions} public functions have an example", functions - bare.len());
+    tally.check(ensure(functions > 0 && bare.is_empty(), || format!("no example at {}", bare.join(", "))));
     Ok(())
+}
+
+/// All of a folder's files of Rust.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(sources(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// The lines of a file's public functions, and whether what is said before each has an example.
+fn examples(source: &str) -> Vec<(usize, bool)> {
+    let mut found = Vec::new();
+    let (mut shown, mut hidden) = (false, false);
+    for (number, line) in source.lines().enumerate() {
+        let line = line.trim_start();
+        if line.starts_with("///") {
+            shown |= line.contains("```");
+        } else if line.starts_with("#[") {
+            hidden |= line.contains("doc(hidden)");
+        } else {
+            let public = line.strip_prefix("pub ").is_some_and(|rest| {
+                let rest = rest.strip_prefix("const ").unwrap_or(rest);
+                rest.strip_prefix("unsafe ").unwrap_or(rest).starts_with("fn ")
+            });
+            if public && !hidden {
+                found.push((number + 1, shown));
+            }
+            (shown, hidden) = (false, false);
+        }
+    }
+    found
 }
 
 fn strict(clippy: &mut Command) -> &mut Command {
@@ -86,6 +136,13 @@ fn strict(clippy: &mut Command) -> &mut Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn examples_are_looked_for_before_public_functions() {
+        let source = "/// ```\n#[must_use]\npub const fn a() {}\n/// x\n  pub unsafe fn b() {}\n\
+                      #[doc(hidden)]\npub fn c() {}\npub(crate) fn d() {}\n/// ```\nfn e() {}\n";
+        assert_eq!(examples(source), [(3, true), (5, false)]);
+    }
 
     #[test]
     fn features_are_read_and_put_together_in_every_way() {
