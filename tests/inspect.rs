@@ -18,7 +18,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use kmem::inspect::{self, Inspect, Record, What};
-use kmem::{Bare, Headers, Heap, Kind, Lin, MIN_ALIGN, Pool, Source, Stats, Store, Tree, refs};
+use kmem::{Bare, Headers, Heap, Kind, Lin, MIN_ALIGN, Pool, Ref, Source, Stats, Store, Tree, refs};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -448,4 +448,49 @@ fn prove_runs<S: Source>(pool: &Pool<S, Headers>, cells: usize) {
     let walked = all.iter().filter(|record| matches!(record.what, What::Used | What::Free));
     assert_eq!(in_runs.collect::<Vec<_>>(), walked.map(|record| record.at).collect::<Vec<_>>());
     assert_eq!(runs.iter().map(|run| run.count).sum::<usize>(), cells);
+}
+
+/// The documentation's table: units of 16 bytes, on 32 bit of 8.
+#[test]
+fn a_cell_costs_what_the_documentation_says() {
+    let payload = Layout::new::<[usize; 4]>();
+    let beside = |bytes: usize| (bytes - payload.size()) / MIN_ALIGN;
+    let mut room = bytes(1 << 16);
+
+    let heap = Heap::fixed(&mut room);
+    heap.alloc(payload).expect("room");
+    assert_eq!(beside(heap.stats().bytes), 1);
+    drop(heap);
+
+    let lin = Lin::fixed(&mut room);
+    lin.alloc(payload).expect("room");
+    assert_eq!(beside(lin.stats().bytes), 0);
+    drop(lin);
+    let lin = Lin::fixed_with_headers(&mut room);
+    lin.alloc(payload).expect("room");
+    assert_eq!(beside(lin.stats().bytes), 1);
+    let before = lin.stats().bytes;
+    refs::alloc(&lin, payload).expect("room");
+    assert_eq!(beside(lin.stats().bytes - before), 1 + 2, "its own beside those of its store");
+    drop(lin);
+
+    let pool = Pool::fixed(payload, &mut room);
+    pool.alloc().expect("room");
+    assert_eq!(beside(pool.stats().bytes), 0);
+    drop(pool);
+    let pool = Pool::fixed_with_headers(payload, &mut room);
+    pool.alloc().expect("room");
+    assert_eq!(beside(pool.stats().bytes), 1);
+    drop(pool);
+
+    let lin = Lin::fixed(&mut room);
+    let shared = Ref::new_in([0_usize; 4], &lin).expect("room");
+    assert_eq!(beside(lin.stats().bytes), 1);
+    drop(shared);
+    let tree = Tree::new_in(&lin);
+    let root = tree.root().expect("room");
+    let before = lin.stats().bytes;
+    // SAFETY: the root is a live node.
+    unsafe { tree.alloc(root, payload) }.expect("room");
+    assert_eq!(beside(lin.stats().bytes - before), 4);
 }
