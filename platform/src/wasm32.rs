@@ -99,4 +99,22 @@ mod tests {
         // SAFETY: the run is ours and used no more.
         assert_eq!(unsafe { Native.unmap(both.start, both.len) }, Ok(Unmapped::Kept));
     }
+
+    #[wasm_bindgen_test]
+    fn a_memory_that_refuses_to_grow_is_as_it_was() {
+        let size = core::arch::wasm32::memory_size::<0>();
+        assert_eq!(grow(65535 * PAGE), None, "all but one of the pages that there can be, beside those that are");
+        assert_eq!(core::arch::wasm32::memory_size::<0>(), size);
+    }
+
+    #[wasm_bindgen_test]
+    fn what_is_no_page_is_not_taken_back() {
+        let run = Native.map(2 * PAGE).expect("room");
+        // SAFETY: inside the run.
+        let inside = unsafe { run.start.add(16) };
+        // SAFETY: refused before anything is done.
+        assert_eq!(unsafe { Native.unmap(inside, PAGE) }, Err(Cond::BadAddress));
+        // SAFETY: the run is ours and used no more.
+        assert_eq!(unsafe { Native.unmap(run.start, run.len) }, Ok(Unmapped::Kept));
+    }
 }
