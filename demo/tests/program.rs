@@ -94,15 +94,8 @@ fn arguments_are_understood_or_refused() {
 }
 
 #[test]
-fn without_a_file_the_largest_is_taken() {
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("largest");
-    for (name, content) in
-        [("a.json", "[1]"), ("b/c.json", "[1,2,3]"), ("target/d.json", "[1,2,3,4,5]"), ("e.txt", "[1,2,3,4,5,6]")]
-    {
-        let file = dir.join(name);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, content).unwrap();
-    }
-    let output = Command::new(env!("CARGO_BIN_EXE_kmem-demo")).current_dir(dir).output().unwrap();
-    assert!(text(&output.stdout).starts_with("./b/c.json: 7 bytes, 4 values"), "{}", text(&output.stdout));
+fn without_a_file_it_says_what_it_takes() {
+    let output = demo(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).starts_with("kmem-demo: name a JSON file\n\nUsage:"), "{}", text(&output.stderr));
 }
