@@ -8,8 +8,8 @@ use super::Tally;
 use crate::machine::Machine;
 use crate::run::{self, cargo, target};
 
-/// The suites that compile quickly.
-pub const QUICK: &str = "--test regressions --test faults --test shred --test inspect";
+/// The suites that compile and run quickly.
+pub const QUICK: &str = "--test regressions --test shred --test inspect";
 
 /// All tests of all packages, with debug assertions.
 pub fn debug(_: &Machine, tally: &mut Tally) -> Result<()> {
@@ -19,14 +19,14 @@ pub fn debug(_: &Machine, tally: &mut Tally) -> Result<()> {
 
 /// What the optimizer could spoil: that bytes are wiped, and that nothing is lost when calls fail.
 pub fn release(_: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.tests(&mut cargo(&format!("test -p kmem --release --no-fail-fast --lib {QUICK}")));
+    tally.tests(&mut cargo(&format!("test -p kmem --release --no-fail-fast --lib {QUICK} --test faults")));
     Ok(())
 }
 
 /// kmem's tests with features off; a test that needs one is not there then. The examples in the
 /// documentation are for a reader who has the default features.
 pub fn features(_: &Machine, tally: &mut Tally) -> Result<()> {
-    for cell in ["--test conformance", "--features platform", "--features shred"] {
+    for cell in ["--test conformance --test faults", "--features platform", "--features shred"] {
         tally.tests(&mut cargo(&format!("test -p kmem --no-fail-fast --lib {QUICK} --no-default-features {cell}")));
     }
     Ok(())
@@ -35,7 +35,7 @@ pub fn features(_: &Machine, tally: &mut Tally) -> Result<()> {
 /// The tests over libc's `mmap` in place of our own system calls.
 pub fn libc(_: &Machine, tally: &mut Tally) -> Result<()> {
     tally.tests(&mut by_libc("test -p kmem-platform --no-fail-fast"));
-    tally.tests(&mut by_libc(&format!("test -p kmem --no-fail-fast --lib --test conformance {QUICK}")));
+    tally.tests(&mut by_libc(&format!("test -p kmem --no-fail-fast --lib --test conformance --test faults {QUICK}")));
     Ok(())
 }
 

@@ -22,7 +22,7 @@ pub fn open(machine: &Machine, tally: &mut Tally) -> Result<()> {
 /// and the random models over a region, which gives nothing back, need more at once.
 pub fn capped(machine: &Machine, tally: &mut Tally) -> Result<()> {
     tally.tests(
-        test(machine, "capped-test-runner", &format!("-p kmem {QUICK} --test conformance --test depth"))?
+        test(machine, "capped-test-runner", &format!("-p kmem {QUICK} --test faults --test conformance --test depth"))?
             .env("KMEM_CAP", CAP.to_string()),
     );
     Ok(())
