@@ -14,6 +14,8 @@ mod cells;
 mod dice;
 #[path = "model/faulty.rs"]
 mod faulty;
+#[path = "common/say.rs"]
+mod say;
 #[path = "model/scene.rs"]
 mod scene;
 
@@ -26,14 +28,8 @@ use kmem::{Cond, Fixed, Heap, Ptr, Source, Store, Tree, refs};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use faulty::{Fault, FaultySource};
+use say::say;
 use scene::Scene;
-
-fn say(line: &str) {
-    #[cfg(target_arch = "wasm32")]
-    wasm_bindgen_test::console_log!("{line}");
-    #[cfg(not(target_arch = "wasm32"))]
-    println!("{line}");
-}
 
 /// What came of playing the scenario once.
 struct Played {

@@ -6,12 +6,17 @@
     reason = "each cell is freed once by the lines that took it"
 )]
 
+#[path = "common/say.rs"]
+mod say;
+
 use core::alloc::Layout;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use kmem::platform::Locked;
 use kmem::{Broken, Heap, Lin, Pages, Pool, Tree};
+
+use say::say;
 
 const FORKS: usize = 1000;
 const CELL: Layout = Layout::new::<[u64; 6]>();
@@ -117,6 +122,6 @@ fn a_child_has_whole_stores_though_another_thread_allocates() {
         shared.lock().check().expect("the shared heap is whole");
     });
     let rounds = rounds.into_inner();
-    println!("{FORKS} forks while another thread allocated {rounds} times");
+    say(&format!("{FORKS} forks while another thread allocated {rounds} times"));
     assert!(rounds > FORKS / 2, "the other thread hardly allocated: {rounds}");
 }

@@ -33,6 +33,8 @@ mod properties;
 mod ptr;
 #[path = "model/refs.rs"]
 mod refs;
+#[path = "common/say.rs"]
+mod say;
 #[path = "model/tree.rs"]
 mod tree;
 #[path = "model/world.rs"]

@@ -6,6 +6,7 @@ use kmem::inspect::{Inspect, What};
 use kmem::{Cond, Kind, Source};
 
 use super::dice::Dice;
+use crate::say::say;
 
 /// Operations of each store over each source.
 pub const OPERATIONS: usize = if cfg!(target_arch = "wasm32") { 10_000 } else { 100_000 };
@@ -45,13 +46,6 @@ impl Drop for Watch<'_> {
             eprintln!("{}: failed at operation {}; KMEM_SEED={} repeats it", self.name, self.operation, self.seed);
         }
     }
-}
-
-fn say(line: &str) {
-    #[cfg(target_arch = "wasm32")]
-    wasm_bindgen_test::console_log!("{line}");
-    #[cfg(not(target_arch = "wasm32"))]
-    println!("{line}");
 }
 
 /// All operations, with a full check after each.
