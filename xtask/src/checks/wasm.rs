@@ -4,28 +4,45 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::Tally;
 use super::native::QUICK;
+use super::{Tally, coverage};
 use crate::machine::Machine;
 use crate::run;
 
 /// 64 MiB.
 const CAP: u32 = 64 << 20;
 
-/// The tests, with as much memory as Node gives.
+/// The tests, with as much memory as Node gives. A program runs in one thread.
 pub fn open(machine: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.tests(&mut test(machine, "wasm-bindgen-test-runner", "-p kmem -p kmem-platform --tests")?);
+    tally.tests_at_once(programs(machine, "wasm-bindgen-test-runner", "-p kmem -p kmem-platform --tests")?);
     Ok(())
 }
 
 /// kmem's tests, the same files, in a memory that may not grow beyond a cap. All tests of a file share it,
 /// and the random models over a region, which gives nothing back, need more at once.
 pub fn capped(machine: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.tests(
-        test(machine, "capped-test-runner", &format!("-p kmem {QUICK} --test faults --test conformance --test depth"))?
-            .env("KMEM_CAP", CAP.to_string()),
-    );
+    let suites = format!("-p kmem {QUICK} --test faults --test conformance --test depth");
+    let mut programs = programs(machine, "capped-test-runner", &suites)?;
+    for program in &mut programs {
+        program.env("KMEM_CAP", CAP.to_string());
+    }
+    tally.tests_at_once(programs);
     Ok(())
+}
+
+/// Builds tests, and gives how each of the programs is run.
+fn programs(machine: &Machine, runner: &str, packages: &str) -> Result<Vec<Command>> {
+    let runner = machine.wasm_tools()?.join(runner);
+    let mut build = test(machine, "wasm-bindgen-test-runner", packages)?;
+    build.args(["--no-run", "--message-format=json-render-diagnostics"]);
+    run::say(&format!("$ {}", run::shown(&build)));
+    let programs = run::read(&mut build)?;
+    let run = |program| {
+        let mut run = run::command(&runner);
+        run.arg(program);
+        run
+    };
+    Ok(programs.lines().filter_map(coverage::executable).map(run).collect())
 }
 
 /// The conformance suite, the bugs of old and the platform's own tests in a headless Chromium: on a page, and in a
