@@ -41,7 +41,7 @@ pub fn command(machine: &Machine, args: &[String]) -> Result<()> {
     say("the page: building it (two minutes the first time; --no-serve ends here)");
     let site = Site::open(machine, &file)?;
     if after == After::Check {
-        machine.programs()?;
+        machine.browser()?;
         return run::run(web::node(&web::visualizer())?.arg("e2e/check.mjs").arg(&site.address));
     }
     say(&format!("the document as a tree, from the allocator's own memory:\n\n  {}\n", site.address));

@@ -33,9 +33,11 @@ cargo xtask <command>
   demo [FILE] [--no-serve] [--check]
                                  the demo on FILE, or on the largest JSON file of the checkout, then the page with
                                  the document as a tree; --check loads it in headless Chromium and ends
+  frames                         how long the page takes for a frame while 2,000 operations are played in each
   documents                      make three large JSON files and a malformed one, and run the demo on each
   bench [GROUP]... [--work TEXT] [--quick] [--resume]
-                                 kmem beside its peers, into target/bench: all groups or these, of these only the works
+                                 kmem beside its peers, into target/bench: all groups or these (lin, pool, ref, tree,
+                                 shred, sizes, in wasm wasm-lin and so on, and wasm-size), of these only the works
                                  whose names hold TEXT; --resume keeps the groups that are there
   help                           this list
 
@@ -66,6 +68,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "demo" => done(demo::command(&machine::Machine::default(), rest)),
         "bench" => done(bench::command(rest)),
         "documents" => documents::command(rest),
+        "frames" => done(web::frames(&machine::Machine::default(), rest)),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

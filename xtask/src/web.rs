@@ -107,6 +107,16 @@ impl Drop for Site {
     }
 }
 
+/// `cargo xtask frames`: how long the page takes for a frame while much goes on in it, against the limits.
+pub fn frames(machine: &Machine, args: &[String]) -> Result<()> {
+    if let Some(arg) = args.first() {
+        bail!("frames takes no argument, not '{arg}'");
+    }
+    machine.browser()?;
+    let site = Site::of(&page(machine)?, "")?;
+    run::run(node(&visualizer())?.arg("e2e/perf.mjs").arg(&site.address))
+}
+
 impl Site {
     /// Builds the page and serves it with a JSON document.
     pub fn open(machine: &Machine, document: &Path) -> Result<Self> {
@@ -118,12 +128,17 @@ impl Site {
         copy(&page, &site)?;
         fs::copy(document, site.join("document.json"))
             .with_context(|| format!("cannot copy {}", document.display()))?;
+        Self::of(&site, "#json=document.json")
+    }
+
+    /// Serves a folder that the page is in.
+    fn of(site: &Path, opens: &str) -> Result<Self> {
         let port = PORTS.clone().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
         let port = port.context("no port is free")?.to_string();
         let mut vite = tool(&visualizer(), "vite")?;
-        vite.args(["preview", "--logLevel", "warn", "--port", &port, "--outDir"]).arg(&site);
+        vite.args(["preview", "--logLevel", "warn", "--port", &port, "--outDir"]).arg(site);
         let server = vite.spawn().with_context(|| format!("cannot start {}", run::shown(&vite)))?;
-        let mut site = Self { server, address: format!("http://127.0.0.1:{port}/#json=document.json") };
+        let mut site = Self { server, address: format!("http://127.0.0.1:{port}/{opens}") };
         site.wait_for(&port)?;
         Ok(site)
     }
