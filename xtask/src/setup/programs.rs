@@ -58,8 +58,8 @@ pub fn browser() -> Result<()> {
     if std::env::var_os("CHROMEDRIVER").is_some() || (run::on_path("chromium") && run::on_path("chromedriver")) {
         return Ok(());
     }
-    run::say("programs: installing chromium and chromium-driver (130 MB)");
-    apt::install(&["chromium", "chromium-driver"])
+    run::say("programs: installing chromium, chromium-driver and a font (130 MB)");
+    apt::install(&["chromium", "chromium-driver", "fonts-dejavu-core"])
 }
 
 /// Node runs the wasm tests. It is not installed from here: people have their own way to get it.
