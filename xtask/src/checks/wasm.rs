@@ -14,7 +14,7 @@ const CAP: u32 = 64 << 20;
 
 /// The tests, with as much memory as Node gives. A program runs in one thread.
 pub fn open(machine: &Machine, tally: &mut Tally) -> Result<()> {
-    tally.tests_at_once(programs(machine, "wasm-bindgen-test-runner", "-p kmem -p kmem-platform --tests")?);
+    tally.tests_of_some_at_once(programs(machine, "wasm-bindgen-test-runner", "-p kmem -p kmem-platform --tests")?);
     Ok(())
 }
 
@@ -26,11 +26,11 @@ pub fn capped(machine: &Machine, tally: &mut Tally) -> Result<()> {
     for program in &mut programs {
         program.env("KMEM_CAP", CAP.to_string());
     }
-    tally.tests_at_once(programs);
+    tally.tests_of_some_at_once(programs);
     Ok(())
 }
 
-/// Builds tests, and gives how each of the programs is run.
+/// Builds tests, and gives how each of the programs is run; those of native suites have nothing in them.
 fn programs(machine: &Machine, runner: &str, packages: &str) -> Result<Vec<Command>> {
     let runner = machine.wasm_tools()?.join(runner);
     let mut build = test(machine, "wasm-bindgen-test-runner", packages)?;
