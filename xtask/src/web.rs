@@ -114,6 +114,7 @@ pub fn frames(machine: &Machine, args: &[String]) -> Result<()> {
     }
     machine.browser()?;
     let site = Site::of(&page(machine)?, "")?;
+    run::run(tool(&visualizer(), "vitest")?.args(["run", "--config", "bench/vitest.config.ts", "--root", "."]))?;
     run::run(node(&visualizer())?.arg("e2e/perf.mjs").arg(&site.address))
 }
 

@@ -158,20 +158,6 @@ reset p`;
     }
   });
 
-  test('is quick enough to drag', async () => {
-    const { machine } = await played({});
-    const next = chance(2);
-    const times = Array.from({ length: 60 }, () => {
-      const start = performance.now();
-      machine.seek(next(machine.length + 1));
-      return performance.now() - start;
-    }).toSorted((a, b) => a - b);
-    console.info(
-      `a jump in 50,000 steps: ${times[30]?.toFixed(1)} ms, at most ${times[59]?.toFixed(1)} ms; copies ${machine.copies >> 20} MiB`,
-    );
-    expect(times[30]).toBeLessThan(50);
-  });
-
   test('what names hold goes back too', async () => {
     const machine = await machineOf('heap h\na = alloc h 8\na = alloc h 16\nb = dup a\nfree a\na = alloc h 24');
     const held = (step: number): string[] => {

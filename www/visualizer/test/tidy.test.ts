@@ -2,46 +2,7 @@ import { type HierarchyPointNode, hierarchy, tree as oracle } from 'd3-hierarchy
 import { describe, expect, test } from 'vitest';
 import { COUSINS, type Shape, SIBLINGS, tidy } from '../src/model/layout/tidy.ts';
 import { chance } from './chance.ts';
-
-/** A tree from the parent of each node; parents come first, but in no other order. */
-function shapeOf(parents: number[]): Shape {
-  const children: number[][] = parents.map(() => []);
-  parents.forEach((parent, node) => void (parent >= 0 && children[parent]?.push(node)));
-  // Numbered again parent before children, without recursion.
-  const order: number[] = [];
-  const stack = [0];
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    order.push(node);
-    for (const below of [...(children[node] ?? [])].reverse()) stack.push(below);
-  }
-  const numberOf = new Int32Array(parents.length);
-  for (const [i, node] of order.entries()) numberOf[node] = i;
-  const none = () => new Int32Array(parents.length).fill(-1);
-  const shape = {
-    count: parents.length,
-    parent: none(),
-    child: none(),
-    lastchild: none(),
-    prev: none(),
-    next: none(),
-    depth: new Uint32Array(parents.length),
-    payloadAt: (i: number) => 1000 + i,
-  };
-  order.forEach((node, i) => {
-    let last = -1;
-    for (const below of children[node] ?? []) {
-      const number = numberOf[below] as number;
-      shape.parent[number] = i;
-      shape.depth[number] = (shape.depth[i] as number) + 1;
-      shape.prev[number] = last;
-      if (last < 0) shape.child[i] = number;
-      else shape.next[last] = number;
-      last = number;
-    }
-    shape.lastchild[i] = last;
-  });
-  return shape;
-}
+import { shapeOf } from './shape.ts';
 
 /** What the oracle says, by node number. */
 function expected(shape: Shape, folded?: Set<number>): Map<number, number> {
@@ -133,29 +94,4 @@ test('no two nodes of a row are nearer than siblings, and parents are over the m
     for (let i = 1; i < row.length; i += 1) {
       expect((row[i] as number) - (row[i - 1] as number)).toBeGreaterThanOrEqual(SIBLINGS - 1e-9);
     }
-});
-
-describe('it is quick', () => {
-  const time = (shape: Shape): number => {
-    const layout = tidy(shape);
-    let best = Number.POSITIVE_INFINITY;
-    for (let k = 0; k < 7; k += 1) {
-      const start = performance.now();
-      tidy(shape, undefined, layout);
-      best = Math.min(best, performance.now() - start);
-    }
-    return best;
-  };
-  const next = chance(3);
-  test.each([
-    ['10,000 nodes', 10_000, (node: number) => next(node), 4],
-    ['100,000 nodes', 100_000, (node: number) => next(node), 60],
-    ['100,000 nodes, three children each', 100_000, (node: number) => Math.floor((node - 1) / 3), 60],
-    ['a chain of 100,000', 100_000, (node: number) => node - 1, 60],
-    ['a star of 100,000', 100_000, () => 0, 60],
-  ])('%s', (what, count, parentOf, most) => {
-    const took = time(shapeOf(Array.from({ length: count }, (_, node) => (node === 0 ? -1 : parentOf(node)))));
-    console.info(`tidy, ${what}: ${took.toFixed(1)} ms`);
-    expect(took).toBeLessThan(most);
-  });
 });

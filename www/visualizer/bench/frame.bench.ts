@@ -10,22 +10,13 @@ import { readPool } from '../src/model/pool.ts';
 import { readRefs } from '../src/model/refs.ts';
 import { readTree } from '../src/model/tree.ts';
 import type { PoolModel, TreeLayout, TreeModel } from '../src/model/types.ts';
+import { chance } from '../test/chance.ts';
+import { times } from './times.ts';
 
 const module = await compile();
 
 async function presetOf(id: string): Promise<Machine> {
   return Machine.create(parse(presets.find((preset) => preset.id === id)?.script ?? '').program, { module });
-}
-
-/** How long something takes: the middle of many, and all but one of twenty. */
-function times(rounds: number, work: () => void): { middle: number; most: number; text: string } {
-  const all = Array.from({ length: rounds }, () => {
-    const start = performance.now();
-    work();
-    return performance.now() - start;
-  }).toSorted((a, b) => a - b);
-  const [middle, most] = [all[rounds >> 1] as number, all[Math.floor(rounds * 0.95)] as number];
-  return { middle, most, text: `${middle.toFixed(2)} ms, 95 of 100 within ${most.toFixed(2)} ms` };
 }
 
 // The limits are far above what was measured, so that a busy machine is no error; what takes ten times as long is one.
@@ -79,5 +70,15 @@ describe('a frame', () => {
     );
     expect(all.middle).toBeLessThan(40);
     expect(part.middle).toBeLessThan(4);
+  });
+
+  test('of a jump in 50,000 steps', async () => {
+    const script = 'pool p cell 16\nfor i in 0..24999 { a[i % 500] = alloc p; free a[i % 500] }';
+    const machine = await Machine.create(parse(script).program, { module });
+    machine.seek(machine.length);
+    const next = chance(2);
+    const jump = times(60, () => machine.seek(next(machine.length + 1)));
+    console.info(`a jump in ${machine.length} steps: ${jump.text}; copies ${machine.copies >> 20} MiB`);
+    expect(jump.middle).toBeLessThan(50);
   });
 });
