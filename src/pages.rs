@@ -6,6 +6,7 @@ use core::ptr::{self, NonNull};
 use kmem_platform::{Locked, Native, Platform};
 
 use crate::cell::Head;
+use crate::source::move_block;
 use crate::store::Ops;
 use crate::{Cond, Found, Grant, Heap, Kind, Ptr, Source, Store};
 
@@ -133,16 +134,8 @@ unsafe impl<P: Platform> Source for Pages<P> {
                 Err(cond) => return Err(cond),
             }
         }
-        let moved = self.alloc(new)?;
-        // SAFETY: both runs are live, distinct, and at least this long.
-        unsafe { block.copy_to_nonoverlapping(moved.cast(), old.size().min(new.size())) };
-        // SAFETY: the caller's promise; the bytes are in the new run.
-        if let Err(cond) = unsafe { self.free(block, old) } {
-            // SAFETY: the new run is ours and unused. A second refusal in a row leaves it mapped.
-            let _ = unsafe { self.free(moved.cast(), new) };
-            return Err(cond);
-        }
-        Ok(moved)
+        // SAFETY: the caller's promise, passed on.
+        unsafe { move_block(self, block, old, new) }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::cell::{MIN_ALIGN, inside, round_up};
 use crate::lin::Position;
 use crate::poison::{hide, show};
 use crate::report::rule;
+use crate::source::move_block;
 use crate::{Broken, Cond, Lin, Source, Stats};
 
 /// Up to this many units each size has a list of its own; beyond, four lists share a power of two.
@@ -341,16 +342,8 @@ unsafe impl<S: Source> Source for Reuse<S> {
             show(block, new.size());
             return Ok(NonNull::slice_from_raw_parts(block, new.size()));
         }
-        let moved = self.alloc(new)?;
-        // SAFETY: both blocks are live, distinct, and at least this long.
-        unsafe { block.copy_to_nonoverlapping(moved.cast(), old.size().min(new.size())) };
-        // SAFETY: the caller's promise; the bytes are in the new block.
-        if let Err(cond) = unsafe { self.free(block, old) } {
-            // SAFETY: the new block is ours and unused. A second refusal in a row leaves it mapped.
-            let _ = unsafe { self.free(moved.cast(), new) };
-            return Err(cond);
-        }
-        Ok(moved)
+        // SAFETY: the caller's promise, passed on.
+        unsafe { move_block(self, block, old, new) }
     }
 
     fn largest(&self) -> Option<usize> {

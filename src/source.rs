@@ -111,18 +111,8 @@ pub unsafe trait Source {
     /// The block is live, came from this source and fits `old`. On success the old block is gone. The
     /// alignment of `new` is that of `old`.
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
-        let moved = self.alloc(new)?;
-        // SAFETY: both blocks are live, distinct, and at least this long.
-        unsafe { block.copy_to_nonoverlapping(moved.cast(), old.size().min(new.size())) };
-        // SAFETY: the caller's promise; the bytes are in the new block.
-        match unsafe { self.free(block, old) } {
-            Ok(()) => Ok(moved),
-            Err(cond) => {
-                // SAFETY: `moved` is ours and unused. If it is refused too, it is held until the source goes.
-                let _ = unsafe { self.free(moved.cast(), new) };
-                Err(cond)
-            }
-        }
+        // SAFETY: the caller's promise, passed on.
+        unsafe { move_block(self, block, old, new) }
     }
 
     /// Destroys the bytes, then takes the block back.
@@ -165,6 +155,31 @@ pub unsafe trait Source {
     /// Stores ask before they take a first or next block, so that they can live in small sources.
     fn largest(&self) -> Option<usize> {
         None
+    }
+}
+
+/// Makes a block longer or shorter by moving it.
+///
+/// # Safety
+///
+/// As for [`Source::resize`].
+pub(crate) unsafe fn move_block<S: Source + ?Sized>(
+    source: &S,
+    block: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> Result<NonNull<[u8]>, Cond> {
+    let moved = source.alloc(new)?;
+    // SAFETY: both blocks are live, distinct, and at least this long.
+    unsafe { block.copy_to_nonoverlapping(moved.cast(), old.size().min(new.size())) };
+    // SAFETY: the caller's promise; the bytes are in the new block.
+    match unsafe { source.free(block, old) } {
+        Ok(()) => Ok(moved),
+        Err(cond) => {
+            // SAFETY: `moved` is ours and unused. If it is refused too, it is held until the source goes.
+            let _ = unsafe { source.free(moved.cast(), new) };
+            Err(cond)
+        }
     }
 }
 
