@@ -8,8 +8,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, alloc_zeroed, dealloc};
 use std::collections::{BTreeMap, HashMap};
+use std::ptr::NonNull;
 
-use kmem::Global;
+use kmem::{Global, Kind, Store};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -22,14 +23,15 @@ fn layout(size: usize, align: usize) -> Layout {
 
 #[test]
 fn what_a_program_allocates_is_in_the_process_heap() {
-    let before = Global.stats().bytes;
-    let large = vec![7_u8; 3 << 20];
-    let during = Global.stats().bytes;
-    // Other tests allocate at the same time, but not as much.
-    assert!(during > before + (2 << 20), "{during} bytes after {before}");
+    // Other tests allocate at the same time, but nothing of this size.
+    const SIZE: usize = (3 << 20) + 12_345;
+    let large = vec![7_u8; SIZE];
+    let place = NonNull::from(large.as_slice()).cast();
+    let found = || Global.locate(place).is_ok_and(|found| (found.kind, found.size) == (Kind::Heap, SIZE));
+    assert!(found());
     assert!(large.iter().all(|byte| *byte == 7));
     drop(large);
-    assert!(Global.stats().bytes < during - (2 << 20));
+    assert!(!found());
     assert_eq!(Global.check(), Ok(()));
 }
 
