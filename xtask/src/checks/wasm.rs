@@ -54,7 +54,7 @@ pub fn chromium(machine: &Machine, tally: &mut Tally) -> Result<()> {
         let mut test = test(machine, "wasm-bindgen-test-runner", suites)?;
         test.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", run::root().join("xtask/webdriver.json"));
         // Seconds: it is not the page's fault if the machine has much else to do.
-        test.env(place, "1").env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+        test.env(place, "1").env("WASM_BINDGEN_TEST_TIMEOUT", "300").env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
         Ok(test)
     });
     tally.tests_at_once(places.into_iter().collect::<Result<_>>()?);
