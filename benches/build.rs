@@ -1,9 +1,14 @@
-//! Gathers what the real works are on: the crate's own sources, and its own prose.
+//! Gathers what the real works are on: the crate's own sources, and its own prose. And says `native` where the
+//! peers in C can be, which is everywhere but in WebAssembly.
 
 use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    println!("cargo::rustc-check-cfg=cfg(native)");
+    if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|processor| processor != "wasm32") {
+        println!("cargo::rustc-cfg=native");
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the checkout");
     let out = env::var_os("OUT_DIR").expect("cargo says where");
     let out = Path::new(&out);

@@ -17,11 +17,13 @@ pub trait Allocator: GlobalAlloc + Sized + 'static {
     const NAME: &'static str;
     /// Where the switch of the global allocator stands for it.
     const CHOICE: Choice;
+    /// Whether it starts under valgrind.
+    const COUNTABLE: bool = true;
 }
 
 impl Allocator for Standard {
     const IT: Self = Self;
-    const NAME: &'static str = if cfg!(target_arch = "wasm32") { "dlmalloc" } else { "glibc" };
+    const NAME: &'static str = if cfg!(not(native)) { "dlmalloc" } else { "glibc" };
     const CHOICE: Choice = Choice::Standard;
 }
 
@@ -31,11 +33,17 @@ pub enum Choice {
     /// The system's own.
     Standard,
     /// mimalloc.
+    #[cfg(native)]
     Mimalloc,
     /// jemalloc.
+    #[cfg(native)]
     Jemalloc,
-    /// snmalloc, which does not start under valgrind.
+    /// snmalloc.
+    #[cfg(native)]
     Snmalloc,
+    /// talc.
+    #[cfg(not(native))]
+    Talc,
 }
 
 thread_local! {
@@ -50,12 +58,15 @@ pub fn with<R>(choice: Choice, run: impl FnOnce() -> R) -> R {
     result
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+/// What one takes who wants a faster one than the standard.
+#[cfg(native)]
+pub use native::Mimalloc as Fast;
+#[cfg(native)]
 pub use native::{Jemalloc, Mimalloc, Snmalloc};
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(native)]
 mod native {
-    use super::{Allocator, CHOICE, Choice, GlobalAlloc, Layout, Standard};
+    use super::{Allocator, Choice};
 
     pub use mimalloc::MiMalloc as Mimalloc;
     pub use snmalloc_rs::SnMalloc as Snmalloc;
@@ -77,57 +88,122 @@ mod native {
         const IT: Self = Self::new();
         const NAME: &'static str = "snmalloc";
         const CHOICE: Choice = Choice::Snmalloc;
+        const COUNTABLE: bool = false;
+    }
+}
+
+/// What one takes who wants another than the standard one.
+#[cfg(not(native))]
+pub use module::Talc as Fast;
+#[cfg(not(native))]
+pub use module::Talc;
+
+#[cfg(not(native))]
+mod module {
+    use talc::wasm::{WasmDynamicTalc, new_wasm_dynamic_allocator};
+
+    use super::{Allocator, Choice, GlobalAlloc, Layout};
+
+    /// The one of the module.
+    #[derive(Debug)]
+    pub struct Talc;
+
+    static TALC: WasmDynamicTalc = new_wasm_dynamic_allocator();
+
+    impl Allocator for Talc {
+        const IT: Self = Self;
+        const NAME: &'static str = "talc";
+        const CHOICE: Choice = Choice::Talc;
     }
 
-    /// Passes on to whatever the switch stands at.
-    struct Switch;
-
-    #[global_allocator]
-    static SWITCH: Switch = Switch;
-
-    // SAFETY: every choice is a global allocator, and a block goes back to the one it came from, since the switch
-    // stands then where it stood.
-    unsafe impl GlobalAlloc for Switch {
-        #[inline]
+    // SAFETY: the blocks are talc's.
+    unsafe impl GlobalAlloc for Talc {
+        #[inline(always)]
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            match CHOICE.get() {
-                // SAFETY: the caller's promise, passed on.
-                Choice::Standard => unsafe { Standard::IT.alloc(layout) },
-                // SAFETY: as above.
-                Choice::Mimalloc => unsafe { Mimalloc::IT.alloc(layout) },
-                // SAFETY: as above.
-                Choice::Jemalloc => unsafe { Jemalloc::IT.alloc(layout) },
-                // SAFETY: as above.
-                Choice::Snmalloc => unsafe { Snmalloc::IT.alloc(layout) },
-            }
+            // SAFETY: the caller's promise, passed on.
+            unsafe { TALC.alloc(layout) }
         }
 
-        #[inline]
+        #[inline(always)]
         unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-            match CHOICE.get() {
-                // SAFETY: the caller's promise, passed on.
-                Choice::Standard => unsafe { Standard::IT.dealloc(block, layout) },
-                // SAFETY: as above.
-                Choice::Mimalloc => unsafe { Mimalloc::IT.dealloc(block, layout) },
-                // SAFETY: as above.
-                Choice::Jemalloc => unsafe { Jemalloc::IT.dealloc(block, layout) },
-                // SAFETY: as above.
-                Choice::Snmalloc => unsafe { Snmalloc::IT.dealloc(block, layout) },
-            }
+            // SAFETY: the caller's promise, passed on.
+            unsafe { TALC.dealloc(block, layout) }
         }
 
-        #[inline]
+        #[inline(always)]
         unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-            match CHOICE.get() {
-                // SAFETY: the caller's promise, passed on.
-                Choice::Standard => unsafe { Standard::IT.realloc(block, layout, size) },
-                // SAFETY: as above.
-                Choice::Mimalloc => unsafe { Mimalloc::IT.realloc(block, layout, size) },
-                // SAFETY: as above.
-                Choice::Jemalloc => unsafe { Jemalloc::IT.realloc(block, layout, size) },
-                // SAFETY: as above.
-                Choice::Snmalloc => unsafe { Snmalloc::IT.realloc(block, layout, size) },
-            }
+            // SAFETY: the caller's promise, passed on.
+            unsafe { TALC.realloc(block, layout, size) }
+        }
+    }
+}
+
+/// Passes on to whatever the switch stands at.
+struct Switch;
+
+#[global_allocator]
+static SWITCH: Switch = Switch;
+
+// SAFETY: every choice is a global allocator, and a block goes back to the one it came from, since the switch
+// stands then where it stood.
+unsafe impl GlobalAlloc for Switch {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match CHOICE.get() {
+            // SAFETY: the caller's promise, passed on.
+            Choice::Standard => unsafe { Standard::IT.alloc(layout) },
+            #[cfg(native)]
+            // SAFETY: as above.
+            Choice::Mimalloc => unsafe { Mimalloc::IT.alloc(layout) },
+            #[cfg(native)]
+            // SAFETY: as above.
+            Choice::Jemalloc => unsafe { Jemalloc::IT.alloc(layout) },
+            #[cfg(native)]
+            // SAFETY: as above.
+            Choice::Snmalloc => unsafe { Snmalloc::IT.alloc(layout) },
+            #[cfg(not(native))]
+            // SAFETY: as above.
+            Choice::Talc => unsafe { Talc::IT.alloc(layout) },
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match CHOICE.get() {
+            // SAFETY: the caller's promise, passed on.
+            Choice::Standard => unsafe { Standard::IT.dealloc(block, layout) },
+            #[cfg(native)]
+            // SAFETY: as above.
+            Choice::Mimalloc => unsafe { Mimalloc::IT.dealloc(block, layout) },
+            #[cfg(native)]
+            // SAFETY: as above.
+            Choice::Jemalloc => unsafe { Jemalloc::IT.dealloc(block, layout) },
+            #[cfg(native)]
+            // SAFETY: as above.
+            Choice::Snmalloc => unsafe { Snmalloc::IT.dealloc(block, layout) },
+            #[cfg(not(native))]
+            // SAFETY: as above.
+            Choice::Talc => unsafe { Talc::IT.dealloc(block, layout) },
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        match CHOICE.get() {
+            // SAFETY: the caller's promise, passed on.
+            Choice::Standard => unsafe { Standard::IT.realloc(block, layout, size) },
+            #[cfg(native)]
+            // SAFETY: as above.
+            Choice::Mimalloc => unsafe { Mimalloc::IT.realloc(block, layout, size) },
+            #[cfg(native)]
+            // SAFETY: as above.
+            Choice::Jemalloc => unsafe { Jemalloc::IT.realloc(block, layout, size) },
+            #[cfg(native)]
+            // SAFETY: as above.
+            Choice::Snmalloc => unsafe { Snmalloc::IT.realloc(block, layout, size) },
+            #[cfg(not(native))]
+            // SAFETY: as above.
+            Choice::Talc => unsafe { Talc::IT.realloc(block, layout, size) },
         }
     }
 }

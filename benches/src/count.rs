@@ -2,11 +2,10 @@
 
 use std::ffi::CString;
 
+use crate::callgrind::dump;
+use crate::measure::SEPARATOR;
 use crate::row::Row;
-use crate::watch::{Watch, dump};
-
-/// What separates the words of a dump's title.
-pub const SEPARATOR: char = '|';
+use crate::watch::Watch;
 
 /// Operations that are enough: what each part adds to the count by beginning and ending is then 0.001 of one.
 const ENOUGH: f64 = 20_000.0;

@@ -3,16 +3,19 @@
 //! ```text
 //! main ── groups          lin, pool, tree …: a trait a kind of work, the works, a small impl a contender
 //!     │     └── row       Contender, Side, Row: a work, and who does it
-//!     │           └── watch     the time, or the instructions, of what counts
+//!     │           └── watch     the time of what counts; callgrind the instructions
 //!     ├── measure         interleaved rounds
 //!     ├── count           one run of each side under callgrind
 //!     └── report          the tables, and the picture
+//! wasm                    what a module has in the place of main
 //! ```
 //!
 //! The first side of a row is kmem's. All others are compared with it, each in rounds of its own.
 #![cfg(feature = "peers")]
 
 pub mod allocators;
+#[cfg(native)]
+mod callgrind;
 mod corpus;
 mod dice;
 pub mod groups;
@@ -20,7 +23,9 @@ pub mod measure;
 pub mod row;
 pub mod watch;
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(native)]
 pub mod count;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(native)]
 pub mod report;
+#[cfg(not(native))]
+pub mod wasm;

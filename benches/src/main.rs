@@ -47,8 +47,9 @@ fn run(args: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
         }
         ["count", group, work @ ..] => find(group, work)?.1.iter().filter(|row| !row.large).for_each(count),
         ["report", folder] => {
-            let names: Vec<_> = GROUPS.iter().map(|(name, _)| *name).collect();
-            print!("{}", report(Path::new(folder), &names)?);
+            let native = GROUPS.iter().map(|(name, _)| (*name).to_owned());
+            let wasm = GROUPS.iter().map(|(name, _)| format!("wasm-{name}"));
+            print!("{}", report(Path::new(folder), native.chain(wasm))?);
         }
         _ => print!("{HELP}"),
     }

@@ -5,7 +5,7 @@
 //! pairs' ratios, not the ratio of two medians.
 
 use crate::row::{Player, Row};
-use crate::watch::Watch;
+use crate::watch::{Watch, now};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -14,16 +14,21 @@ pub struct Plan {
     pub rounds: usize,
     /// What a run is to last at least, in nanoseconds.
     pub slice: f64,
+    /// Nanoseconds for a row; if they do not suffice, there are fewer rounds, but five.
+    pub budget: f64,
     /// Whether rows that take long to set up are measured.
     pub large: bool,
 }
 
 impl Plan {
     /// A few minutes.
-    pub const FULL: Self = Self { rounds: 21, slice: 10e6, large: true };
+    pub const FULL: Self = Self { rounds: 21, slice: 10e6, budget: f64::INFINITY, large: true };
     /// For a look.
-    pub const QUICK: Self = Self { rounds: 11, slice: 2e6, large: false };
+    pub const QUICK: Self = Self { rounds: 11, slice: 2e6, budget: 2e9, large: false };
 }
+
+/// What separates the words of a line.
+pub const SEPARATOR: char = '|';
 
 /// What a row's first side and one of its peers took in each round, in nanoseconds for one operation.
 #[derive(Clone, Debug)]
@@ -38,12 +43,24 @@ pub struct Duel {
     pub rounds: Vec<(f64, f64)>,
 }
 
+impl Duel {
+    /// As one line of text.
+    pub fn line(&self) -> String {
+        let rounds: Vec<_> = self.rounds.iter().map(|(ours, theirs)| format!("{ours}:{theirs}")).collect();
+        [&self.group, &self.work, &self.peer, &rounds.join(",")].map(String::as_str).join(&SEPARATOR.to_string())
+    }
+}
+
 /// Measures a row: a duel for each peer.
 pub fn measure(row: &Row, plan: Plan) -> Vec<Duel> {
     let mut players: Vec<_> = row.sides.iter().map(|side| warm(side.play(), plan)).collect();
     let (ours, peers) = players.split_first_mut().expect("a row has sides");
     let mut rounds = vec![Vec::new(); peers.len()];
+    let start = now();
     for round in 0..plan.rounds {
+        if round >= 5 && now() - start > plan.budget {
+            break;
+        }
         for (peer, rounds) in peers.iter_mut().zip(&mut rounds) {
             // Who goes first finds the caches as the other left them: they take turns.
             let pair = if round % 2 == 0 {

@@ -1,6 +1,7 @@
 //! What was measured, as Markdown, JSON and a picture.
 //!
-//! A folder holds `GROUP.times`, a line a duel, and in `callgrind/` a dump for each side that was counted.
+//! A folder holds `GROUP.times`, a line a duel, in `callgrind/` a dump for each side that was counted, and
+//! `wasm-size.bytes`, a line a module.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -8,8 +9,7 @@ use std::fs;
 use std::io::{Error, Result};
 use std::path::Path;
 
-use crate::count::SEPARATOR;
-use crate::measure::Duel;
+use crate::measure::{Duel, SEPARATOR};
 
 /// Peers that have rows of their own, beside those against the best.
 const MODELS: [&str; 2] = ["talloc", "zeroize"];
@@ -32,15 +32,9 @@ struct Line<'d> {
 
 /// Writes a group's duels to the folder.
 pub fn keep(folder: &Path, group: &str, duels: &[Duel]) -> Result<()> {
-    let mut text = String::new();
-    for duel in duels {
-        let rounds: Vec<_> = duel.rounds.iter().map(|(ours, theirs)| format!("{ours}:{theirs}")).collect();
-        let words = [&duel.group, &duel.work, &duel.peer, &rounds.join(",")];
-        text += &words.map(String::as_str).join(&SEPARATOR.to_string());
-        text.push('\n');
-    }
+    let lines: Vec<_> = duels.iter().map(Duel::line).collect();
     fs::create_dir_all(folder)?;
-    fs::write(folder.join(format!("{group}.times")), text)
+    fs::write(folder.join(format!("{group}.times")), lines.join("\n") + "\n")
 }
 
 /// One line of a `.times` file.
@@ -95,7 +89,7 @@ pub fn best(row: &[Duel]) -> Option<&Duel> {
 }
 
 /// Reads a folder and writes `results.md`, `results.json` and `results.svg` beside it; the first is returned.
-pub fn report(folder: &Path, groups: &[&str]) -> Result<String> {
+pub fn report(folder: &Path, groups: impl Iterator<Item = String>) -> Result<String> {
     let mut duels = Vec::new();
     for group in groups {
         let Ok(text) = fs::read_to_string(folder.join(format!("{group}.times"))) else { continue };
@@ -111,7 +105,8 @@ pub fn report(folder: &Path, groups: &[&str]) -> Result<String> {
     }
     let rows: Vec<_> = duels.chunk_by(|a, b| (&a.group, &a.work) == (&b.group, &b.work)).collect();
     let lines: Vec<_> = rows.iter().flat_map(|row| lines(row, &counts)).collect();
-    let text = markdown(&lines, &rows, &counts);
+    let sizes = fs::read_to_string(folder.join("wasm-size.bytes")).unwrap_or_default();
+    let text = markdown(&lines, &sizes) + &everybody(&rows, &counts);
     fs::write(folder.join("results.md"), &text)?;
     fs::write(folder.join("results.json"), json(&lines))?;
     fs::write(folder.join("results.svg"), picture(&lines))?;
@@ -152,7 +147,8 @@ fn instructions(count: Option<f64>) -> String {
     count.map_or("–".into(), |count| if count < 100.0 { format!("{count:.1}") } else { format!("{count:.0}") })
 }
 
-fn markdown(lines: &[Line<'_>], rows: &[&[Duel]], counts: &Counts) -> String {
+/// The table of rows, and that of the modules' sizes.
+fn markdown(lines: &[Line<'_>], sizes: &str) -> String {
     let mut text = String::from(
         "Nanoseconds of processor time and instructions for one operation. The ratio is kmem's time in the peer's: \
          the median of pairs of runs, one right after the other. Under 1 kmem is ahead. The best peer is the one against \
@@ -169,15 +165,26 @@ fn markdown(lines: &[Line<'_>], rows: &[&[Duel]], counts: &Counts) -> String {
         }
         text.push('\n');
     }
-    text += "## Everybody\n\n| work | who | time | kmem's ratio | instructions |\n|---|---|---:|---:|---:|\n";
-    for row in rows {
-        for duel in *row {
-            let key = (duel.group.clone(), duel.work.clone(), duel.peer.clone());
-            let count = instructions(counts.get(&key).copied());
-            let (theirs, ratio) = (time(duel.theirs()), duel.ratio());
-            let Duel { group, work, peer, .. } = duel;
-            writeln!(text, "| {group}: {work} | {peer} | {theirs} | {ratio:.2} | {count} |").expect("as above");
+    if !sizes.is_empty() {
+        text += "## wasm-size\n\n| module with nothing but | bytes |\n|---|---:|\n";
+        for (name, bytes) in sizes.lines().filter_map(|line| line.split_once(SEPARATOR)) {
+            writeln!(text, "| {name} | {bytes} |").expect("as above");
         }
+        text.push('\n');
+    }
+    text
+}
+
+/// The table of all peers.
+fn everybody(rows: &[&[Duel]], counts: &Counts) -> String {
+    let mut text = String::from("## Everybody\n\n| work | who | time | kmem's ratio | instructions |\n");
+    text += "|---|---|---:|---:|---:|\n";
+    for duel in rows.iter().copied().flatten() {
+        let key = (duel.group.clone(), duel.work.clone(), duel.peer.clone());
+        let count = instructions(counts.get(&key).copied());
+        let (theirs, ratio) = (time(duel.theirs()), duel.ratio());
+        let Duel { group, work, peer, .. } = duel;
+        writeln!(text, "| {group}: {work} | {peer} | {theirs} | {ratio:.2} | {count} |").expect("a string takes all");
     }
     text
 }
@@ -241,7 +248,9 @@ mod tests {
 
     #[test]
     fn a_duel_is_read_as_it_was_kept() {
-        let read = duel("pool|64 B, LIFO pair|slab|1:2,2.5:3,1:1").unwrap();
+        let line = "pool|64 B, LIFO pair|slab|1:2,2.5:3,1:1";
+        let read = duel(line).unwrap();
+        assert_eq!(read.line(), line);
         assert_eq!((read.group.as_str(), read.work.as_str(), read.peer.as_str()), ("pool", "64 B, LIFO pair", "slab"));
         assert_eq!((read.ours(), read.theirs()), (1.0, 2.0));
         assert_eq!(read.ratio(), 2.5 / 3.0);

@@ -68,7 +68,7 @@ pub fn named<C: Contender>(name: &str, work: fn(&mut C, usize, &mut Watch)) -> S
 
 /// A contender that takes its memory from the global allocator, which is to be this one while it works.
 pub fn over<C: Contender, A: Allocator>(name: String, work: fn(&mut C, usize, &mut Watch)) -> Side {
-    let countable = A::CHOICE != Choice::Snmalloc && C::COUNTABLE;
+    let countable = A::COUNTABLE && C::COUNTABLE;
     let make = move || {
         let mut contender = C::new();
         Box::new(move |times: usize, watch: &mut Watch| work(&mut contender, times, watch)) as Ready
@@ -103,10 +103,10 @@ impl Drop for Player<'_> {
     }
 }
 
-/// A row of sides that all do the same work.
+/// A row of sides that all do the same work; some of them perhaps only on some targets.
 #[macro_export]
 macro_rules! row {
-    ($group:expr, $work:expr, $run:ident; $($contender:ty),+ $(,)?) => {
-        $crate::row::Row::new($group, $work, vec![$($crate::row::side::<$contender>($run)),+])
+    ($group:expr, $work:expr, $run:ident; $($(#[$where:meta])? $contender:ty),+ $(,)?) => {
+        $crate::row::Row::new($group, $work, vec![$($(#[$where])? $crate::row::side::<$contender>($run)),+])
     };
 }

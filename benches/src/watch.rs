@@ -2,8 +2,10 @@
 
 use std::ptr::NonNull;
 
-#[cfg(not(target_arch = "wasm32"))]
-pub use callgrind::dump;
+#[cfg(native)]
+use crate::callgrind;
+#[cfg(not(native))]
+pub use crate::wasm::now;
 
 /// Collects what the parts of a work that count have taken.
 #[derive(Debug)]
@@ -19,7 +21,8 @@ impl Watch {
         Self { counting: false, ns: 0.0, ops: 0 }
     }
 
-    /// A watch that has callgrind count the instructions.
+    /// A watch that also has callgrind count the instructions.
+    #[cfg(native)]
     pub const fn counting() -> Self {
         Self { counting: true, ns: 0.0, ops: 0 }
     }
@@ -29,7 +32,10 @@ impl Watch {
     pub fn time<R>(&mut self, ops: usize, part: impl FnOnce() -> R) -> R {
         self.ops += ops as u64;
         let start = now();
-        let result = if self.counting { counted(part) } else { part() };
+        #[cfg(native)]
+        let result = if self.counting { callgrind::counted(part) } else { part() };
+        #[cfg(not(native))]
+        let result = part();
         self.ns += now() - start;
         result
     }
@@ -59,64 +65,21 @@ impl Watch {
 /// Makes the compiler believe that somebody uses what is there, without an instruction of the benchmark's own.
 #[inline(always)]
 pub fn taken<T>(place: NonNull<T>) {
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(native)]
     // SAFETY: no instruction; the compiler must take it to read and write memory.
     unsafe {
         std::arch::asm!("/* {0} */", in(reg) place.as_ptr(), options(nostack, preserves_flags))
     };
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(not(native))]
     std::hint::black_box(place);
 }
 
 /// Nanoseconds of processor time that this thread has had.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(native)]
 #[expect(clippy::cast_precision_loss, reason = "only differences of a few seconds matter")]
-fn now() -> f64 {
+pub fn now() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call writes to a `timespec` of ours.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn counted<R>(part: impl FnOnce() -> R) -> R {
-    callgrind::toggle();
-    let result = part();
-    callgrind::toggle();
-    result
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-mod callgrind {
-    //! Requests to callgrind: instructions that do nothing elsewhere.
-
-    use std::arch::asm;
-    use std::ffi::CStr;
-
-    /// Tools number their requests from their two letters.
-    const BASE: usize = (b'C' as usize) << 24 | (b'T' as usize) << 16;
-    const TOGGLE_COLLECT: usize = BASE + 2;
-    const DUMP_STATS_AT: usize = BASE + 3;
-
-    fn request(number: usize, argument: usize) {
-        let request = [number, argument, 0, 0, 0, 0];
-        // SAFETY: the rotations add up to two whole turns; valgrind reads the request where `rax` says.
-        unsafe {
-            asm!(
-                "rol rdi, 3", "rol rdi, 13", "rol rdi, 61", "rol rdi, 51", "xchg rbx, rbx",
-                in("rax") request.as_ptr(), inout("rdx") 0_usize => _, options(nostack),
-            );
-        }
-    }
-
-    /// Begins or ends the counting.
-    #[inline(always)]
-    pub fn toggle() {
-        request(TOGGLE_COLLECT, 0);
-    }
-
-    /// Writes what was counted to a file of its own, under a title, and begins again.
-    pub fn dump(title: &CStr) {
-        request(DUMP_STATS_AT, title.as_ptr().addr());
-    }
 }

@@ -1,7 +1,9 @@
 //! Regions: one cell after the other, all released at once.
 
 use std::alloc::Layout;
+use std::cell::RefCell;
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use blink_alloc::Blink;
@@ -14,6 +16,7 @@ use hashbrown::hash_table::Entry;
 use kmem::{Lin, Pages};
 use typed_arena::Arena;
 
+use crate::allocators::{Allocator, Fast, Standard};
 use crate::corpus;
 use crate::dice::Dice;
 use crate::row;
@@ -37,16 +40,21 @@ pub trait Region: Words {
 /// A bump-scope region, with a constant least alignment.
 type Scoped = bump_scope::Bump<Global, BumpSettings<8>>;
 
+macro_rules! all {
+    ($work:expr, $run:ident) => {
+        row!("lin", $work, $run; Lin<Pages>, Bump, Bump<8>, Scoped, Blink, Singly<Standard>, Singly<Fast>)
+    };
+}
+
 /// The rows of regions.
 pub fn rows() -> Vec<Row> {
     vec![
-        row!("lin", "u64 in L1", words_in_l1;
-            Lin<Pages>, Bump, Bump<8>, Scoped, Blink, Arena<u64>),
-        row!("lin", "mixed 16–64 B in L1", mixed_in_l1; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
-        row!("lin", "cold 1e6 mixed + drop", cold; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
-        row!("lin", "syntax tree of kmem's sources", syntax; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
-        row!("lin", "words of kmem's prose interned", intern; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
-        row!("lin", "server, a region a request", serve; Lin<Pages>, Bump, Bump<8>, Scoped, Blink),
+        row!("lin", "u64 in L1", words_in_l1; Lin<Pages>, Bump, Bump<8>, Scoped, Blink, Arena<u64>),
+        all!("mixed 16–64 B in L1", mixed_in_l1),
+        all!("cold 1e6 mixed + drop", cold),
+        all!("syntax tree of kmem's sources", syntax),
+        all!("words of kmem's prose interned", intern),
+        all!("server, a region a request", serve),
     ]
 }
 
@@ -109,17 +117,25 @@ fn cold<R: Region>(_: &mut R, times: usize, watch: &mut Watch) {
     }
 }
 
+/// The layout of a text.
+#[inline(always)]
+fn bytes(len: usize) -> Layout {
+    // SAFETY: one is a power of two, and there is a text of this length.
+    unsafe { Layout::from_size_align_unchecked(len, 1) }
+}
+
 /// A copy of a text in a region.
 #[inline(always)]
 fn copy<'r, R: Region>(region: &'r R, text: &str) -> &'r str {
-    let place = region.alloc(Layout::for_value(text.as_bytes()));
+    // General allocators are not to be asked for nothing.
+    let place = region.alloc(bytes(text.len().max(1)));
     // SAFETY: the cell was just handed out for as many bytes.
     unsafe { place.copy_from_nonoverlapping(NonNull::from(text).cast(), text.len()) };
-    let bytes = NonNull::slice_from_raw_parts(place, text.len());
+    let copied = NonNull::slice_from_raw_parts(place, text.len());
     // SAFETY: just written, and not changed while the region is borrowed.
-    let bytes = unsafe { bytes.as_ref() };
+    let copied = unsafe { copied.as_ref() };
     // SAFETY: copied from a text.
-    unsafe { std::str::from_utf8_unchecked(bytes) }
+    unsafe { std::str::from_utf8_unchecked(copied) }
 }
 
 /// A value in a region.
@@ -373,5 +389,57 @@ impl Words for Arena<u64> {
     #[inline(always)]
     fn reset(&mut self) {
         *self = Self::new();
+    }
+}
+
+/// What one has without a region: each cell from a general allocator, and all of them freed at the end.
+struct Singly<A: Allocator> {
+    cells: RefCell<Vec<(NonNull<u8>, Layout)>>,
+    allocator: PhantomData<A>,
+}
+
+impl<A: Allocator> Contender for Singly<A> {
+    const COUNTABLE: bool = A::COUNTABLE;
+
+    fn name() -> String {
+        A::NAME.into()
+    }
+
+    fn new() -> Self {
+        Self { cells: RefCell::default(), allocator: PhantomData }
+    }
+}
+
+impl<A: Allocator> Words for Singly<A> {
+    #[inline(always)]
+    fn put(&self, value: u64) -> NonNull<u64> {
+        let cell = self.alloc(Layout::new::<u64>()).cast();
+        // SAFETY: the cell was just handed out for a word.
+        unsafe { cell.write(value) };
+        cell
+    }
+
+    #[inline(always)]
+    fn reset(&mut self) {
+        for (cell, layout) in self.cells.get_mut().drain(..) {
+            // SAFETY: the cell came from the allocator with this layout.
+            unsafe { A::IT.dealloc(cell.as_ptr(), layout) };
+        }
+    }
+}
+
+impl<A: Allocator> Region for Singly<A> {
+    #[inline(always)]
+    fn alloc(&self, layout: Layout) -> NonNull<u8> {
+        // SAFETY: no layout of a work is empty.
+        let cell = NonNull::new(unsafe { A::IT.alloc(layout) }).expect("memory");
+        self.cells.borrow_mut().push((cell, layout));
+        cell
+    }
+}
+
+impl<A: Allocator> Drop for Singly<A> {
+    fn drop(&mut self) {
+        self.reset();
     }
 }

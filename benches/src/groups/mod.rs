@@ -1,11 +1,14 @@
 //! The groups of rows: one a kind of store.
 
+#[cfg(native)]
+mod guarded;
 mod lin;
 mod pool;
 mod refs;
-#[cfg(not(target_arch = "wasm32"))]
 mod shred;
 mod sizes;
+#[cfg(native)]
+mod talloc;
 mod tree;
 
 use crate::row::Row;
@@ -19,7 +22,6 @@ pub const GROUPS: &[Group] = &[
     ("pool", pool::rows),
     ("ref", refs::rows),
     ("tree", tree::rows),
-    #[cfg(not(target_arch = "wasm32"))]
     ("shred", shred::rows),
     ("sizes", sizes::rows),
 ];

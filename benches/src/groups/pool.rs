@@ -12,7 +12,9 @@ use slab::Slab;
 use slotmap::{DefaultKey, SlotMap};
 use typed_arena::Arena;
 
-use crate::allocators::{Allocator, Choice, Jemalloc, Mimalloc, Snmalloc, Standard};
+use crate::allocators::{Allocator, Fast, Standard};
+#[cfg(native)]
+use crate::allocators::{Jemalloc, Snmalloc};
 use crate::dice::Dice;
 use crate::row;
 use crate::row::{Contender, Row};
@@ -78,12 +80,12 @@ pub trait Records: Filler {
 macro_rules! all {
     ($work:expr, $run:ident) => {
         row!("pool", $work, $run; Pool<Pages>, Slab<Record>, Slots, Opool,
-            Boxes<Mimalloc>, Boxes<Jemalloc>, Boxes<Snmalloc>, Boxes<Standard>)
+            Boxes<Standard>, Boxes<Fast>, #[cfg(native)] Boxes<Jemalloc>, #[cfg(native)] Boxes<Snmalloc>)
     };
     ($work:expr, $run:ident, $live:literal) => {
         row!("pool", $work, $run; Crowd<Pool<Pages>, $live>, Crowd<Slab<Record>, $live>, Crowd<Slots, $live>,
-            Crowd<Opool, $live>, Crowd<Boxes<Mimalloc>, $live>, Crowd<Boxes<Jemalloc>, $live>,
-            Crowd<Boxes<Snmalloc>, $live>, Crowd<Boxes<Standard>, $live>)
+            Crowd<Opool, $live>, Crowd<Boxes<Standard>, $live>, Crowd<Boxes<Fast>, $live>,
+            #[cfg(native)] Crowd<Boxes<Jemalloc>, $live>, #[cfg(native)] Crowd<Boxes<Snmalloc>, $live>)
     };
 }
 
@@ -95,7 +97,7 @@ pub fn rows() -> Vec<Row> {
         all!("64 B, churn of 10k live", churn, 10_000),
         all!("10k records, update loop", update, 10_000),
         row!("pool", "64 B, fill with 100k + drop", fill;
-            Pool<Pages>, Arena<Record>, Slab<Record>, Slots, Boxes<Mimalloc>, Boxes<Standard>),
+            Pool<Pages>, Arena<Record>, Slab<Record>, Slots, Boxes<Standard>, Boxes<Fast>),
     ]
 }
 
@@ -235,7 +237,7 @@ impl Records for Pool<Pages> {
 pub struct Boxes<A>(PhantomData<A>);
 
 impl<A: Allocator> Contender for Boxes<A> {
-    const COUNTABLE: bool = !matches!(A::CHOICE, Choice::Snmalloc);
+    const COUNTABLE: bool = A::COUNTABLE;
 
     fn name() -> String {
         A::NAME.into()

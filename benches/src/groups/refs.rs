@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use kmem::{AtomicRef, Pages, Pool, Ref};
 
-use crate::allocators::{Allocator, Standard};
-#[cfg(not(target_arch = "wasm32"))]
-use crate::allocators::{Mimalloc, Snmalloc};
+#[cfg(native)]
+use crate::allocators::Snmalloc;
+use crate::allocators::{Allocator, Fast, Standard};
 use crate::dice::Dice;
 use crate::row::{Contender, Row, Side, over, side};
 use crate::watch::Watch;
@@ -47,9 +47,8 @@ fn over_all<C: Contender>(work: Work<C>) -> Vec<Side> {
     }
     vec![
         one::<C, Standard>(work),
-        #[cfg(not(target_arch = "wasm32"))]
-        one::<C, Mimalloc>(work),
-        #[cfg(not(target_arch = "wasm32"))]
+        one::<C, Fast>(work),
+        #[cfg(native)]
         one::<C, Snmalloc>(work),
     ]
 }

@@ -1,7 +1,6 @@
 //! Trees: cells that go with their parent. Payloads have 16 to 64 bytes, of which the first word is written.
 
 use std::alloc::Layout;
-use std::ffi::{c_char, c_int, c_void};
 use std::hint::black_box;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -10,13 +9,16 @@ use std::ptr::{self, NonNull};
 use indextree::{Arena, NodeId};
 use kmem::{Heap, Key, KeyTree, Lin, Pages, Source, Tree};
 
-use crate::allocators::{Allocator, Choice, Mimalloc, Standard};
+use crate::allocators::{Allocator, Fast, Standard};
 use crate::corpus;
 use crate::dice::Dice;
 use crate::groups::lin::{mixed, words};
 use crate::row;
 use crate::row::{Contender, Row, named, side};
 use crate::watch::Watch;
+
+#[cfg(native)]
+use super::talloc::Talloc;
 
 /// Something that owns trees.
 pub trait Forest: Contender {
@@ -78,7 +80,8 @@ pub fn visit<F: Forest, const LIVE: usize>(grove: &mut Grove<F, LIVE>, times: us
 
 macro_rules! all {
     ($work:expr, $run:ident) => {
-        row!("tree", $work, $run; Default, Talloc, Boxes<Standard>, Boxes<Mimalloc>, Arena<Payload>)
+        row!("tree", $work, $run;
+            Default, #[cfg(native)] Talloc, Boxes<Standard>, Boxes<Fast>, Arena<Payload>)
     };
 }
 
@@ -97,15 +100,23 @@ pub fn rows() -> Vec<Row> {
         all!("random subtree, free + rebuild", subtrees),
         all!("rebuild 1e6 after depth-first free", rebuild),
         all!("syntax tree of kmem's sources, build + free", syntax),
-        all!("drop the whole of 1e6", drop_whole),
+        row!("tree", "drop the whole of 1e6", drop_whole;
+            Default, #[cfg(native)] Talloc, Boxes<Standard>, Boxes<Fast>),
+        // An arena of equal values drops them all at once, as a region does.
+        Row::new(
+            "tree",
+            "drop the whole of 1e6, nodes in a region of their own",
+            vec![named::<InRegion>("kmem", drop_whole), side::<Arena<Payload>>(drop_whole)],
+        ),
         Row::new(
             "tree",
             "free root of 1e6, nodes in a region of their own",
             vec![
                 named::<InRegion>("kmem", drop_whole),
+                #[cfg(native)]
                 side::<Talloc>(free_root),
                 side::<Boxes<Standard>>(free_root),
-                side::<Boxes<Mimalloc>>(free_root),
+                side::<Boxes<Fast>>(free_root),
             ],
         ),
         itself("rebuild 1e6 after depth-first free, against first build", rebuild, build),
@@ -446,69 +457,6 @@ impl Forest for Arena<Payload> {
     }
 }
 
-#[link(name = "talloc")]
-unsafe extern "C" {
-    fn talloc_named_const(context: *const c_void, size: usize, name: *const c_char) -> *mut c_void;
-    fn _talloc_free(node: *mut c_void, place: *const c_char) -> c_int;
-    fn _talloc_steal_loc(parent: *const c_void, node: *const c_void, place: *const c_char) -> *mut c_void;
-}
-
-/// A context of talloc's. Its macros name nodes after their type and calls after their place, as here.
-pub struct Talloc(NonNull<c_void>);
-
-impl Talloc {
-    fn under(parent: *const c_void, size: usize) -> NonNull<c_void> {
-        // SAFETY: the parent is null or a live node; the name is a string.
-        NonNull::new(unsafe { talloc_named_const(parent, size, c"payload".as_ptr()) }).expect("memory")
-    }
-}
-
-impl Contender for Talloc {
-    fn name() -> String {
-        "talloc".into()
-    }
-
-    fn new() -> Self {
-        Self(Self::under(ptr::null(), 0))
-    }
-}
-
-impl Drop for Talloc {
-    fn drop(&mut self) {
-        // SAFETY: the context is live and used no more.
-        unsafe { _talloc_free(self.0.as_ptr(), c"drop".as_ptr()) };
-    }
-}
-
-impl Forest for Talloc {
-    type Node = NonNull<c_void>;
-
-    #[inline(always)]
-    fn root(&self) -> NonNull<c_void> {
-        self.0
-    }
-
-    #[inline(always)]
-    fn add(&mut self, parent: NonNull<c_void>, size: u32) -> NonNull<c_void> {
-        let node = Self::under(parent.as_ptr(), size as usize);
-        // SAFETY: the node was just handed out and has room for a word.
-        unsafe { node.cast::<u64>().write(u64::from(size)) };
-        node
-    }
-
-    #[inline(always)]
-    fn free(&mut self, node: NonNull<c_void>) {
-        // SAFETY: a live node.
-        unsafe { _talloc_free(node.as_ptr(), c"free".as_ptr()) };
-    }
-
-    #[inline(always)]
-    fn steal(&mut self, node: NonNull<c_void>, parent: NonNull<c_void>) {
-        // SAFETY: both are live, and the parent is not below the node.
-        unsafe { _talloc_steal_loc(parent.as_ptr(), node.as_ptr(), c"steal".as_ptr()) };
-    }
-}
-
 /// What stands in front of a payload in a tree of [`Boxes`].
 pub struct Links {
     parent: *mut Links,
@@ -614,7 +562,7 @@ impl<A: Allocator> Boxes<A> {
 }
 
 impl<A: Allocator> Contender for Boxes<A> {
-    const COUNTABLE: bool = !matches!(A::CHOICE, Choice::Snmalloc);
+    const COUNTABLE: bool = A::COUNTABLE;
 
     fn name() -> String {
         format!("Box tree over {}", A::NAME)

@@ -1,19 +1,25 @@
 //! `cargo xtask bench`: kmem's stores beside their peers.
 //!
 //! ```text
-//! peers ─► build ─► each group: times, then instructions under callgrind ─► tables
+//! peers ─► build ─► each group: instructions under callgrind, then times ─► tables
+//!                   wasm: the same works as a module; wasm-size: bytes ──┘
 //! ```
 //!
 //! Everything is in `target/bench`: a finished group is a file `GROUP.times`, by which `--resume` knows it.
 
+mod wasm;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::machine::Machine;
 use crate::run::{self, say};
 use crate::setup::peers;
+
+/// The groups that run as a module, and the weighing of modules.
+const IN_WASM: [&str; 7] = ["wasm-lin", "wasm-pool", "wasm-ref", "wasm-tree", "wasm-shred", "wasm-sizes", "wasm-size"];
 
 #[derive(Default)]
 struct Choice {
@@ -39,20 +45,29 @@ pub fn command(args: &[String]) -> Result<()> {
     peers::set_up()?;
     let bench = build()?;
     let names = run::read(run::command(&bench).arg("groups"))?;
-    let known: Vec<&str> = names.lines().collect();
+    let known: Vec<&str> = names.lines().chain(IN_WASM).collect();
     if let Some(group) = choice.groups.iter().find(|group| !known.contains(&group.as_str())) {
         bail!("no group '{group}': there are {}", known.join(", "));
     }
-    let chosen = |group: &&&str| choice.groups.is_empty() || choice.groups.iter().any(|name| name == **group);
     // A few works of a group are not the group.
     let folder = run::target().join(if choice.work.is_some() { "bench/some" } else { "bench" });
     fs::create_dir_all(folder.join("callgrind"))?;
-    for group in known.iter().filter(chosen) {
-        if choice.resume && folder.join(format!("{group}.times")).is_file() {
+    let machine = Machine::default();
+    for group in known {
+        if !choice.groups.is_empty() && !choice.groups.iter().any(|name| name == group) {
+            continue;
+        }
+        let kept = ["times", "bytes"].map(|kind| folder.join(format!("{group}.{kind}")));
+        if choice.resume && kept.iter().any(|file| file.is_file()) {
             say(&format!("{group}: measured before"));
             continue;
         }
-        measure(&bench, &folder, group, &choice)?;
+        let plan = if choice.quick { "quick" } else { "full" };
+        match group.strip_prefix("wasm-") {
+            Some("size") => wasm::sizes(&machine, &folder)?,
+            Some(group) => wasm::works(&machine, &folder, plan, group)?,
+            None => measure(&bench, &folder, group, plan, choice.work.as_deref())?,
+        }
     }
     let table = run::read(run::command(&bench).arg("report").arg(&folder))?;
     println!("\n{table}");
@@ -68,7 +83,7 @@ fn build() -> Result<PathBuf> {
 }
 
 /// A group's instructions and, when those are known, its times: who finds these has both.
-fn measure(bench: &Path, folder: &Path, group: &str, choice: &Choice) -> Result<()> {
+fn measure(bench: &Path, folder: &Path, group: &str, plan: &str, work: Option<&str>) -> Result<()> {
     let dumps = folder.join("callgrind");
     for dump in fs::read_dir(&dumps)? {
         let dump = dump?;
@@ -77,17 +92,9 @@ fn measure(bench: &Path, folder: &Path, group: &str, choice: &Choice) -> Result<
             fs::remove_file(dump.path())?;
         }
     }
-    let work = |command: &mut Command| {
-        command.args(&choice.work);
-    };
     let mut valgrind = run::command("valgrind");
     valgrind.args(["-q", "--tool=callgrind", "--collect-atstart=no"]);
     valgrind.arg(format!("--callgrind-out-file={}", dumps.join(group).display()));
-    valgrind.arg(bench).args(["count", group]);
-    work(&mut valgrind);
-    run::run(&mut valgrind)?;
-    let mut times = run::command(bench);
-    times.arg("measure").arg(if choice.quick { "quick" } else { "full" }).arg(folder).arg(group);
-    work(&mut times);
-    run::run(&mut times)
+    run::run(valgrind.arg(bench).args(["count", group]).args(work))?;
+    run::run(run::command(bench).args(["measure", plan]).arg(folder).arg(group).args(work))
 }
