@@ -214,9 +214,9 @@ impl<S: Source> Reuse<S> {
 
     /// What the region is asked for.
     #[inline]
-    fn whole(layout: Layout, size: usize) -> Layout {
-        // SAFETY: at most a quarter more than `LARGE`, and a layout's own alignment.
-        unsafe { Layout::from_size_align_unchecked(extent(size), layout.align()) }
+    fn whole(layout: Layout, size: usize) -> Result<Layout, Cond> {
+        // A layout of size 0 may have an alignment that no other can have.
+        Layout::from_size_align(extent(size), layout.align()).map_err(|_| Cond::BadSize)
     }
 
     /// A block of the source's own.
@@ -288,7 +288,7 @@ unsafe impl<S: Source> Source for Reuse<S> {
         if let Some(block) = self.pop(layout, size) {
             return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
         }
-        let block = self.alloc_fresh(Self::whole(layout, size), false)?;
+        let block = self.alloc_fresh(Self::whole(layout, size)?, false)?;
         Ok(NonNull::slice_from_raw_parts(block.cast(), layout.size()))
     }
 
@@ -302,7 +302,7 @@ unsafe impl<S: Source> Source for Reuse<S> {
             unsafe { block.write_bytes(0, layout.size()) };
             return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
         }
-        let block = self.alloc_fresh(Self::whole(layout, size), true)?;
+        let block = self.alloc_fresh(Self::whole(layout, size)?, true)?;
         Ok(NonNull::slice_from_raw_parts(block.cast(), layout.size()))
     }
 
@@ -347,6 +347,10 @@ unsafe impl<S: Source> Source for Reuse<S> {
     }
 
     fn largest(&self) -> Option<usize> {
+        // What is free behind the first cell is there for any size.
+        if self.live.get() <= 1 {
+            self.rewind();
+        }
         let large = self.source().largest()?;
         if large > LARGE {
             return Some(large);

@@ -115,6 +115,32 @@ fn blocks_are_aligned_as_asked() {
     }
 }
 
+/// With size 0 an alignment is possible that with any other is not.
+#[test]
+fn an_alignment_that_only_nothing_can_have_is_refused() {
+    let mut bytes = room(1 << 12);
+    let reuse = Reuse::new_in(Fixed::new(&mut bytes));
+    let nothing = Layout::from_size_align(0, 1 << (usize::BITS - 1)).unwrap();
+    assert_eq!(reuse.alloc(nothing), Err(Cond::BadSize));
+    assert_eq!(reuse.alloc_zeroed(nothing), Err(Cond::BadSize));
+    reuse.check().unwrap();
+}
+
+#[test]
+fn what_can_be_had_is_told_when_all_but_the_first_has_come_back() {
+    let mut bytes = room(1 << 16);
+    let reuse = Reuse::new_in(Fixed::new(&mut bytes));
+    take(&reuse, 16);
+    let blocks: Vec<_> = core::iter::from_fn(|| reuse.alloc(layout(3000)).ok()).collect();
+    assert!(blocks.len() > 10);
+    for block in blocks {
+        give(&reuse, block.cast(), 3000);
+    }
+    let largest = reuse.largest().unwrap();
+    assert!(largest > 10_000, "{largest}");
+    take(&reuse, largest);
+}
+
 /// A tree that is built, with this many nodes and the root.
 fn grow<S: Source>(tree: &Tree<S>, nodes: usize) -> Vec<NonNull<u8>> {
     let mut all = vec![tree.root().unwrap()];
