@@ -27,7 +27,7 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 cargo xtask <command>
 
-  setup                          install what the tests need: wasm toolchain and tools, strace, binutils
+  setup                          install what the tests need: wasm toolchain and tools, strace, valgrind, binutils, Chromium
   test [--only NAME]... [--from NAME] [--list]
                                  every check on every target; does its own set-up
   demo [FILE] [--no-serve] [--check]
