@@ -291,19 +291,29 @@ export interface RawKmem {
 /** Numbers in an array that grows. */
 class Sink {
   #words = new Uint32Array(1024);
+  #refused: unknown;
   length = 0;
 
   /** Room for so many more words, from {@link length} on. */
   room(words: number): Uint32Array {
     if (this.length + words > this.#words.length) {
-      const more = new Uint32Array(2 * this.#words.length);
-      more.set(this.#words);
-      this.#words = more;
+      try {
+        const more = new Uint32Array(2 * this.#words.length);
+        more.set(this.#words);
+        this.#words = more;
+      } catch (error) {
+        // What is thrown through the module leaves it half way: it is told when the module has returned.
+        this.#refused = error;
+        this.length = 0;
+      }
     }
     return this.#words;
   }
 
   taken(): Uint32Array {
+    const error = this.#refused;
+    this.#refused = undefined;
+    if (error !== undefined) throw error;
     return this.#words.subarray(0, this.length);
   }
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createKmem } from '../src/index.js';
 import { KINDS, WHATS } from '../src/inspection.js';
 import { CONDS, compile, type Field, instantiate, KIND, type Owner, RECORD, RECORD_STRIDE, WHAT } from '../src/raw.js';
@@ -155,6 +155,30 @@ test('a bug in the module is told in words', async () => {
   const words = new Uint32Array(broken.memory.buffer, address, 60);
   words[words.indexOf(stride)] = 0;
   expect(() => broken.runs(pool)).toThrow(/^fail_assert: kmem has a bug: panicked at .*divide by zero/s);
+});
+
+test('records for which there is no room leave the module whole', async () => {
+  const kmem = await createKmem();
+  const pool = kmem.pool(8);
+  for (let i = 0; i < 500; i += 1) pool.alloc();
+  const Real = Uint32Array;
+  vi.stubGlobal(
+    'Uint32Array',
+    class extends Real {
+      constructor(length: number) {
+        if (length > 1024) throw new RangeError('no room for an array');
+        super(length);
+      }
+    },
+  );
+  try {
+    expect(() => kmem.raw.records(pool.handle)).toThrow('no room for an array');
+  } finally {
+    vi.unstubAllGlobals();
+  }
+  expect(pool.alloc().live).toBe(true);
+  expect(kmem.raw.records(pool.handle).length).toBeGreaterThan(501 * 15);
+  pool.check();
 });
 
 test('the package has the version of the crates', () => {

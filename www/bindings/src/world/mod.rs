@@ -242,6 +242,21 @@ fn hash(address: usize) -> u64 {
 mod tests {
     use super::*;
 
+    /// The tree went, and the heap that was to go with it did not.
+    #[test]
+    fn a_tree_stays_while_a_store_stands_in_its_own_heap() {
+        let mut world = World::new();
+        let tree = world.tree_new(None, 0).expect("room");
+        let heap = world.store_source(tree).expect("a store").expect("a heap of its own");
+        let lin = world.lin_new(Some(heap), 0, 0).expect("room");
+        let node = world.alloc(tree, Request::default()).expect("room");
+        assert_eq!(world.destroy(tree), Err(Cond::InUse));
+        assert!(world.address(node).is_ok());
+        assert_eq!(world.destroy(lin), Ok(()));
+        assert_eq!(world.destroy(tree), Ok(()));
+        assert_eq!(world.destroy(heap), Err(Cond::BadAddress));
+    }
+
     #[test]
     fn the_tables_hold_no_more_than_what_lives() {
         let mut world = World::new();

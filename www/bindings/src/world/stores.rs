@@ -134,21 +134,20 @@ impl World {
         self.stores.handle(number).ok_or(Cond::FailAssert)
     }
 
-    /// A store that stands in another.
-    fn standing_in(&self, source: u32) -> Option<(u32, Standing)> {
+    /// The stores that stand in another.
+    fn standing_in(&self, source: u32) -> impl Iterator<Item = (u32, Standing)> + '_ {
         let mut number = 0;
-        while let Some((this, standing)) = self.stores.from(number) {
-            if matches!(standing.under, Under::Store(under) if under == source) {
-                return Some((this, standing));
-            }
-            number = this + 1;
-        }
-        None
+        let all = core::iter::from_fn(move || {
+            let found = self.stores.from(number)?;
+            number = found.0 + 1;
+            Some(found)
+        });
+        all.filter(move |(_, standing)| matches!(standing.under, Under::Store(under) if under == source))
     }
 
     /// A store for what needs it alone: refused while another stands in it.
     fn sole(&mut self, store: u32) -> Result<&mut Any, Cond> {
-        if self.standing_in(store).is_some() {
+        if self.standing_in(store).next().is_some() {
             return Err(Cond::InUse);
         }
         let mut standing = self.stores.get(store).ok_or(Cond::FailAssert)?;
@@ -160,9 +159,15 @@ impl World {
     ///
     /// # Errors
     ///
-    /// `in_use` while another store stands in it, or if a guard of a tree refuses.
+    /// `in_use` while another store stands in it, or in the heap that is a tree's own, or if a guard of a tree refuses.
     pub fn destroy(&mut self, store: Handle) -> Result<(), Cond> {
         let (number, standing) = self.stores.find(store)?;
+        if let (true, Under::Store(heap)) = (standing.owns, standing.under)
+            && self.standing_in(heap).any(|(other, _)| other != number)
+        {
+            // The heap that goes with it could not go.
+            return Err(Cond::InUse);
+        }
         let any = self.sole(number)?;
         let answer = any.destroy();
         // A refusal by what it stands in comes after the cells have gone, one by a guard before.
@@ -283,7 +288,7 @@ impl Drop for World {
     fn drop(&mut self) {
         // What stands in another goes before it.
         while let Some((mut number, mut standing)) = self.stores.from(0) {
-            while let Some((above, its)) = self.standing_in(number) {
+            while let Some((above, its)) = self.standing_in(number).next() {
                 (number, standing) = (above, its);
             }
             self.take_down(number, standing);
