@@ -9,7 +9,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 /// A value behind a spin lock, so that it can stand in a `static`.
 ///
 /// The sections under it are short (a few list operations, at worst one system call), which is what
-/// a spin lock is for; it needs no operating system, so it is the same on every target.
+/// a spin lock is for; it needs no operating system, so it is the same on every target. Nobody owns the lock: if its
+/// holder is no more (a worker that was terminated, the other threads of a process that forked), who waits waits for ever.
 ///
 /// ```
 /// use kmem_platform::Locked;
