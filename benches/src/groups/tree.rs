@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use indextree::{Arena, NodeId};
-use kmem::{Heap, Key, KeyTree, Lin, Pages, Source, Tree};
+use kmem::{Heap, Key, KeyTree, Lin, Pages, Reuse, Source, Tree};
 
 use crate::allocators::{Allocator, Fast, Standard};
 use crate::corpus;
@@ -35,7 +35,7 @@ pub trait Forest: Contender {
 }
 
 /// kmem's tree, as one takes it who asks for nothing in particular.
-pub type Default = Tree<Heap<Pages>>;
+pub type Default = Tree<Reuse<Pages>>;
 /// A tree whose nodes own a region, so that all can go at once.
 type InRegion = Tree<Lin<Pages>>;
 /// The tree that names nodes by keys, of the payload that [`Raw`] has too.
@@ -334,7 +334,7 @@ impl Contender for Default {
     }
 
     fn new() -> Self {
-        Self::new_in(Heap::new_in(Pages::new()))
+        Self::new()
     }
 }
 

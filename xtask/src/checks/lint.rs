@@ -11,11 +11,12 @@ use crate::machine::Machine;
 use crate::run::{self, cargo};
 
 /// Packages with a workspace of their own.
-const APART: [&str; 4] = [
+const APART: [&str; 5] = [
     "xtask/wasm-tools/Cargo.toml",
     "xtask/freestanding/Cargo.toml",
     "xtask/loom/Cargo.toml",
     "xtask/threads/Cargo.toml",
+    "benches/wasm-size/Cargo.toml",
 ];
 
 /// `cargo fmt`.
