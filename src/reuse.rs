@@ -197,6 +197,26 @@ impl<S: Source> Reuse<S> {
         self.region.check()
     }
 
+    /// A block: off its list, of the region, or of the source's own.
+    #[inline]
+    fn take(&self, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
+        let size = layout.size().max(1);
+        if size > LARGE {
+            return self.alloc_large(layout, zeroed);
+        }
+        let block = match self.pop(layout, size) {
+            Some(block) => {
+                if zeroed {
+                    // SAFETY: the block was just handed out to us and is this long.
+                    unsafe { block.write_bytes(0, layout.size()) };
+                }
+                block
+            }
+            None => self.alloc_fresh(Self::whole(layout, size)?, zeroed)?.cast(),
+        };
+        Ok(NonNull::slice_from_raw_parts(block, layout.size()))
+    }
+
     /// A block off the list for a layout, if its first is aligned as asked.
     #[inline]
     fn pop(&self, layout: Layout, size: usize) -> Option<NonNull<u8>> {
@@ -281,29 +301,11 @@ impl<S: Source> Reuse<S> {
 unsafe impl<S: Source> Source for Reuse<S> {
     #[inline]
     fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        let size = layout.size().max(1);
-        if size > LARGE {
-            return self.alloc_large(layout, false);
-        }
-        if let Some(block) = self.pop(layout, size) {
-            return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
-        }
-        let block = self.alloc_fresh(Self::whole(layout, size)?, false)?;
-        Ok(NonNull::slice_from_raw_parts(block.cast(), layout.size()))
+        self.take(layout, false)
     }
 
     fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        let size = layout.size().max(1);
-        if size > LARGE {
-            return self.alloc_large(layout, true);
-        }
-        if let Some(block) = self.pop(layout, size) {
-            // SAFETY: the block was just handed out to us and is this long.
-            unsafe { block.write_bytes(0, layout.size()) };
-            return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
-        }
-        let block = self.alloc_fresh(Self::whole(layout, size)?, true)?;
-        Ok(NonNull::slice_from_raw_parts(block.cast(), layout.size()))
+        self.take(layout, true)
     }
 
     #[inline]
