@@ -2,6 +2,7 @@
 
 import { type HeapModel, KIND_NAMES, type LinearModel, type PiecesModel, WHAT, WHAT_NAMES } from '../model/types.ts';
 import { FarImage, Grid, SHEET } from './grid.ts';
+import { drawGutter, GUTTER, inGutter } from './gutter.ts';
 import { LOOK, LOOK_OF_WHAT, type Palette } from './palette.ts';
 import { OPEN, Shapes } from './shapes.ts';
 import { Svg } from './svg.ts';
@@ -10,7 +11,6 @@ import type { Box, Viewport } from './viewport.ts';
 
 /** Bytes of a slot: what kmem divides memory into where a word is four bytes. */
 const UNIT = 8;
-const GUTTER = 64;
 /** A slot at life size, and the least slots in a row. */
 const UNIT_WIDTH = 11;
 const ROW = 24;
@@ -158,7 +158,7 @@ class PiecesView<M extends PiecesModel> implements View<M> {
     this.titles(scene, model, rows);
     if (grid.cellH * port.sy >= 14 * port.dpr) this.texts(scene, model, rows);
     this.cursor(scene, model);
-    this.gutter(scene, model, rows);
+    drawGutter(scene, this.grid, rows, 4, (slot) => this.addressOf(model, slot));
   }
 
   private titles(scene: Scene, model: M, [row0, row1]: readonly [number, number]): void {
@@ -239,27 +239,8 @@ class PiecesView<M extends PiecesModel> implements View<M> {
     return this.slotOf(model, address - 1);
   }
 
-  private gutter(scene: Scene, model: M, [row0, row1]: readonly [number, number]): void {
-    const { pen, port, palette } = scene;
-    const { grid } = this;
-    const { dpr } = port;
-    pen.fillStyle = palette.ground;
-    pen.fillRect(0, 0, (GUTTER - 8) * dpr, port.height);
-    if (grid.cellH * port.sy < 12 * dpr) return;
-    pen.font = `${10 * dpr}px ${palette.mono}`;
-    pen.textBaseline = 'middle';
-    pen.textAlign = 'right';
-    pen.fillStyle = palette.muted;
-    for (let row = row0; row < row1; row += 1) {
-      const slot = grid.slotIn(row, 0);
-      const y = port.screenY((row + 0.5) * grid.cellH) - 2 * port.sy;
-      if (slot >= 0) pen.fillText(hexOf(this.addressOf(model, slot)), (GUTTER - 12) * dpr, y);
-    }
-    pen.textAlign = 'left';
-  }
-
   hit(model: M, port: Viewport, x: number, y: number): number {
-    if (this.isNear(port) && x < (GUTTER - 8) * port.dpr) return 0;
+    if (this.isNear(port) && inGutter(port, x)) return 0;
     const slot = this.grid.slotAt(port, x, y);
     const i = slot < 0 ? -1 : model.index(this.addressOf(model, slot));
     return i < 0 ? 0 : model.payloadAt(i);

@@ -2,6 +2,7 @@
 
 import { POOL_STATE, type PoolModel } from '../model/types.ts';
 import { FarImage, Grid, SHEET } from './grid.ts';
+import { drawGutter, GUTTER, inGutter } from './gutter.ts';
 import { LOOK, type Palette } from './palette.ts';
 import { Shapes } from './shapes.ts';
 import { Svg } from './svg.ts';
@@ -10,8 +11,6 @@ import type { Box, Viewport } from './viewport.ts';
 
 /** How many free cells are numbered and linked. */
 export const NUMBERED = 12;
-/** Room for the addresses of rows, in CSS pixels. */
-const GUTTER = 64;
 /** A cell at life size. */
 const CELL_WIDTH = 52;
 const CELL_HEIGHT = 26;
@@ -96,7 +95,7 @@ export class PoolView implements View<PoolModel> {
     shapes.paint(pen, palette, patterns, dpr);
     this.titles(scene, model, row0, row1);
     if (grid.cellH * port.sy >= 17 * dpr) this.texts(scene, model, [row0, row1], [col0, col1], headerPart);
-    this.gutter(scene, model, row0, row1);
+    drawGutter(scene, this.grid, [row0, row1], 2, (i) => model.address(i));
   }
 
   /** A line over each block that says which it is. */
@@ -218,28 +217,8 @@ export class PoolView implements View<PoolModel> {
     pen.stroke();
   }
 
-  /** The address of each row's first cell. */
-  private gutter(scene: Scene, model: PoolModel, row0: number, row1: number): void {
-    const { pen, port, palette } = scene;
-    const { grid } = this;
-    const { dpr } = port;
-    pen.fillStyle = palette.ground;
-    pen.fillRect(0, 0, (GUTTER - 8) * dpr, port.height);
-    if (grid.cellH * port.sy < 12 * dpr) return;
-    pen.font = `${10 * dpr}px ${palette.mono}`;
-    pen.textBaseline = 'middle';
-    pen.textAlign = 'right';
-    pen.fillStyle = palette.muted;
-    for (let row = row0; row < row1; row += 1) {
-      const i = grid.slotIn(row, 0);
-      const y = port.screenY((row + 0.5) * grid.cellH) - port.sy;
-      if (i >= 0) pen.fillText(hexOf(model.address(i)), (GUTTER - 12) * dpr, y);
-    }
-    pen.textAlign = 'left';
-  }
-
   hit(model: PoolModel, port: Viewport, x: number, y: number): number {
-    if (this.isNear(port) && x < (GUTTER - 8) * port.dpr) return 0;
+    if (this.isNear(port) && inGutter(port, x)) return 0;
     const i = this.grid.slotAt(port, x, y);
     return i < 0 ? 0 : model.payloadAt(i);
   }

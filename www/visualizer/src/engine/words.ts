@@ -1,17 +1,9 @@
 /** The words of the script language. */
 
-import type { Cond, StoreKind } from './types.ts';
+import { CONDS as BY_NUMBER, type Cond } from 'kmem/raw';
+import type { StoreKind } from './types.ts';
 
-export const CONDS: readonly Cond[] = [
-  'bad_lock',
-  'bad_size',
-  'too_many',
-  'no_room',
-  'bad_address',
-  'mismatch',
-  'in_use',
-  'fail_assert',
-];
+export const CONDS: readonly Cond[] = BY_NUMBER.filter((cond) => cond !== undefined);
 
 export const STORES: readonly StoreKind[] = ['heap', 'lin', 'pool', 'tree'];
 

@@ -6,7 +6,7 @@ import { sayCell } from './announce.ts';
 import { byId, make, replace } from './dom.ts';
 import { glyph } from './glyphs.ts';
 import type { Names } from './names.ts';
-import { any, type Panel } from './panel.ts';
+import { any, type Panel, pointsByLinks } from './panel.ts';
 import type { Change, Session } from './session.ts';
 import { tipOf } from './words.ts';
 
@@ -20,13 +20,7 @@ export class Inspector implements Panel {
     private readonly go: (address: number) => void,
   ) {
     this.box.tabIndex = 0;
-    const point = (event: Event) => {
-      const to = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-to]') : null;
-      session.point(to ? Number(to.dataset.to) : 0);
-    };
-    this.box.addEventListener('pointerover', point);
-    this.box.addEventListener('focusin', point);
-    this.box.addEventListener('pointerleave', () => session.point(0));
+    pointsByLinks(this.box, session);
   }
 
   update(changes: ReadonlySet<Change>): void {

@@ -6,7 +6,7 @@ import { count, hexOf } from '../draw/view.ts';
 import { WHAT } from '../model/types.ts';
 import { byId, make, replace } from './dom.ts';
 import { legend } from './glyphs.ts';
-import { any, type Panel } from './panel.ts';
+import { any, type Panel, pointsByLinks } from './panel.ts';
 import type { Picture } from './pictures.ts';
 import type { Change, Session, ViewName } from './session.ts';
 
@@ -33,13 +33,7 @@ export class Strip implements Panel {
     private readonly picture: () => Picture | null,
     private readonly go: (address: number) => void,
   ) {
-    const point = (event: Event) => {
-      const to = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-to]') : null;
-      session.point(to ? Number(to.dataset.to) : 0);
-    };
-    this.box.addEventListener('pointerover', point);
-    this.box.addEventListener('focusin', point);
-    this.box.addEventListener('pointerleave', () => session.point(0));
+    pointsByLinks(this.box, session);
   }
 
   update(changes: ReadonlySet<Change>): void {
