@@ -9,7 +9,8 @@ use anyhow::{Result, anyhow};
 use crate::run;
 use crate::setup::{programs, tools, wasm};
 
-type Once<T> = OnceCell<Result<T, String>>;
+/// Something that is set up once, or the reason why it cannot be.
+pub type Once<T> = OnceCell<Result<T, String>>;
 
 /// The set-up of one run of xtask.
 #[derive(Default)]
@@ -18,6 +19,10 @@ pub struct Machine {
     tools: Once<PathBuf>,
     programs: Once<()>,
     browser: Once<()>,
+    /// The npm package that was built, by `web`.
+    pub package: Once<()>,
+    /// And the page, where it is.
+    pub page: Once<PathBuf>,
 }
 
 impl Machine {
@@ -51,7 +56,8 @@ impl Machine {
     }
 }
 
-fn once<T>(cell: &Once<T>, set_up: fn() -> Result<T>) -> Result<&T> {
+/// What a cell holds, or what comes of setting it up.
+pub fn once<T>(cell: &Once<T>, set_up: impl FnOnce() -> Result<T>) -> Result<&T> {
     let result = cell.get_or_init(|| set_up().map_err(|error| format!("{error:#}")));
     result.as_ref().map_err(|error| anyhow!("{error}"))
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, once};
 use crate::run::{self, say};
 use crate::setup::programs;
 
@@ -72,6 +72,10 @@ pub fn packages() -> Result<()> {
 
 /// The module and, around it, the npm package.
 pub fn package(machine: &Machine) -> Result<()> {
+    once(&machine.package, || build_package(machine)).copied()
+}
+
+fn build_package(machine: &Machine) -> Result<()> {
     packages()?;
     let target = "wasm32-unknown-unknown";
     let mut module = machine.wasm_cargo(&format!("build --quiet --profile web -p kmem-js --target {target}"))?;
@@ -87,10 +91,13 @@ pub fn package(machine: &Machine) -> Result<()> {
 }
 
 /// The page, for any host, in `www/visualizer/dist`.
-pub fn page(machine: &Machine) -> Result<PathBuf> {
-    package(machine)?;
-    run::run(tool(&visualizer(), "vite")?.args(["build", "--logLevel", "warn"]))?;
-    Ok(visualizer().join("dist"))
+pub fn page(machine: &Machine) -> Result<&Path> {
+    let build = || {
+        package(machine)?;
+        run::run(tool(&visualizer(), "vite")?.args(["build", "--logLevel", "warn"]))?;
+        Ok(visualizer().join("dist"))
+    };
+    once(&machine.page, build).map(PathBuf::as_path)
 }
 
 /// A server of the page that ends with this value.
@@ -113,7 +120,7 @@ pub fn frames(machine: &Machine, args: &[String]) -> Result<()> {
         bail!("frames takes no argument, not '{arg}'");
     }
     machine.browser()?;
-    let site = Site::of(&page(machine)?, "")?;
+    let site = Site::of(page(machine)?, "")?;
     run::run(tool(&visualizer(), "vitest")?.args(["run", "--config", "bench/vitest.config.ts", "--root", "."]))?;
     run::run(node(&visualizer())?.arg("e2e/perf.mjs").arg(&site.address))
 }
@@ -126,7 +133,7 @@ impl Site {
         if site.exists() {
             fs::remove_dir_all(&site)?;
         }
-        copy(&page, &site)?;
+        copy(page, &site)?;
         fs::copy(document, site.join("document.json"))
             .with_context(|| format!("cannot copy {}", document.display()))?;
         Self::of(&site, "#json=document.json")
