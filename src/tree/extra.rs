@@ -1,11 +1,14 @@
-//! What few nodes have: destructors and a guard.
+//! What few nodes have: destructors, a guard, a name, a quota.
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
+use core::iter;
 use core::ptr::{self, NonNull};
 
 use super::Tree;
-use super::node::{N, Node};
+use super::name::Name;
+use super::node::{HEADER, N, Node};
+use super::quota::Quota;
 use super::release::Refused;
 use crate::{Cond, Source};
 
@@ -22,31 +25,71 @@ pub(super) struct Extra {
     owner: Var<*const Node>,
     hooks: Var<*mut Hook>,
     guard: Var<Option<(Guard, *mut ())>>,
+    name: Var<Option<NonNull<Name>>>,
+    quota: Var<Option<Quota>>,
+    /// In the root's: what was told to the tree for those that find it by a node.
+    context: Var<*mut ()>,
     /// Whether the tree counts it among those that have something to run or ask.
     counted: Var<bool>,
 }
 
 /// A destructor on a node's list, the newest first.
+#[repr(C)]
 struct Hook {
+    /// First, so that what stands here is never taken for a node's header: no link looks like one.
+    next: Var<*mut Hook>,
     run: Destructor,
     context: *mut (),
-    next: Var<*mut Hook>,
+}
+
+/// What [`Tree::set_context`] told the tree that a node is of; null if nothing, or if the node is being released.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use core::ptr::null_mut;
+/// use kmem::{Heap, Pages, Tree, tree};
+///
+/// let mut about = "which tree this is";
+/// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+/// tree.set_context((&raw mut about).cast());
+/// let root = tree.root()?;
+/// // SAFETY: live nodes.
+/// let node = unsafe { tree.alloc(root, Layout::new::<u64>())?.cast() };
+/// // SAFETY: as above.
+/// assert_eq!(unsafe { tree::context_of(node) }, (&raw mut about).cast());
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// # Safety
+///
+/// The address is that of a node of some tree.
+#[must_use]
+pub unsafe fn context_of(node: NonNull<u8>) -> *mut () {
+    // SAFETY: the caller's promise: a header stands before the payload.
+    let header = unsafe { node.sub(HEADER) };
+    // SAFETY: as above.
+    let node = unsafe { N::new(header.cast()) };
+    // SAFETY: the extra that all nodes of a tree share, or find by their own, is in its root as long as they are there.
+    node.root().map_or(ptr::null_mut(), |root| unsafe { &*root.base() }.context.get())
 }
 
 impl Extra {
     /// The one that stands in the root.
-    pub(super) const fn base(root: N) -> Self {
+    pub(super) const fn base(root: N, context: *mut ()) -> Self {
         Self {
             root: Var::new(root.as_ptr()),
             owner: Var::new(root.as_ptr()),
             hooks: Var::new(ptr::null_mut()),
             guard: Var::new(None),
+            name: Var::new(None),
+            quota: Var::new(None),
+            context: Var::new(context),
             counted: Var::new(false),
         }
     }
 
     fn own(root: *const Node, owner: N) -> Self {
-        Self { root: Var::new(root), ..Self::base(owner) }
+        Self { root: Var::new(root), ..Self::base(owner, ptr::null_mut()) }
     }
 
     /// Notes that the owner is somewhere else now.
@@ -93,6 +136,36 @@ impl N {
         self.own_extra().is_some_and(|extra| extra.counted.get())
     }
 
+    /// How many destructors the node has.
+    pub(super) fn destructors(self) -> usize {
+        let first = self.own_extra().map_or(ptr::null_mut(), |extra| extra.hooks.get());
+        // SAFETY: null, or a hook on this node's list.
+        let read = |hook: *mut Hook| unsafe { hook.as_ref() };
+        iter::successors(read(first), |hook| read(hook.next.get())).count()
+    }
+
+    pub(super) fn is_guarded(self) -> bool {
+        self.own_extra().is_some_and(|extra| extra.guard.get().is_some())
+    }
+
+    pub(super) fn quota(self) -> Option<Quota> {
+        self.own_extra().and_then(|extra| extra.quota.get())
+    }
+
+    /// Sets the quota of a node that has an extra of its own, and gives the one that it had.
+    pub(super) fn put_quota(self, quota: Option<Quota>) -> Option<Quota> {
+        self.own_extra().and_then(|extra| extra.quota.replace(quota))
+    }
+
+    pub(super) fn name_ptr(self) -> Option<NonNull<Name>> {
+        self.own_extra().and_then(|extra| extra.name.get())
+    }
+
+    /// Sets the name of a node that has an extra of its own, and gives the one that it had.
+    pub(super) fn replace_name(self, name: Option<NonNull<Name>>) -> Option<NonNull<Name>> {
+        self.own_extra().and_then(|extra| extra.name.replace(name))
+    }
+
     /// Whether the node's guard refuses.
     pub(super) fn refuses(self) -> bool {
         let guard = self.own_extra().and_then(|extra| extra.guard.get());
@@ -102,6 +175,29 @@ impl N {
 }
 
 impl<S: Source> Tree<S> {
+    /// Tells the tree what [`context_of`] is to find by any of its nodes.
+    ///
+    /// ```
+    /// use core::ptr::NonNull;
+    /// use kmem::{Heap, Pages, Tree, tree};
+    ///
+    /// let mut number = 7_u32;
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// tree.set_context((&raw mut number).cast());
+    /// // SAFETY: the root is a live node.
+    /// let found = unsafe { tree::context_of(tree.root()?) }.cast::<u32>();
+    /// // SAFETY: the number is still there.
+    /// assert_eq!(unsafe { found.read() }, 7);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    pub fn set_context(&self, context: *mut ()) {
+        self.context.set(context);
+        if let Some(root) = N::of(self.root.get()) {
+            // SAFETY: the extra that all nodes share is in the root as long as that is there.
+            unsafe { &*root.base() }.context.set(context);
+        }
+    }
+
     /// Has a destructor run when the node goes; of several, the newest runs first.
     ///
     /// ```
@@ -148,7 +244,7 @@ impl<S: Source> Tree<S> {
             }
         };
         // SAFETY: just allocated for it.
-        unsafe { hook.write(Hook { run, context, next: Var::new(extra.hooks.get()) }) };
+        unsafe { hook.write(Hook { next: Var::new(extra.hooks.get()), run, context }) };
         extra.hooks.set(hook.as_ptr());
         Ok(())
     }
@@ -244,7 +340,7 @@ impl<S: Source> Tree<S> {
     }
 
     /// The node's own extra, made if it has none.
-    fn make_extra<'a>(&self, node: N) -> Result<&'a Extra, Cond> {
+    pub(super) fn make_extra<'a>(&self, node: N) -> Result<&'a Extra, Cond> {
         let common = node.extra().ok_or(Cond::FailAssert)?;
         let own = match node.own_extra() {
             Some(own) => own,
@@ -268,7 +364,7 @@ impl<S: Source> Tree<S> {
         let Some(extra) = node.own_extra() else { return false };
         let Some(place) = NonNull::new(extra.hooks.get()) else { return false };
         // SAFETY: a hook on this node's list, which is taken off it.
-        let Hook { run, context, next } = unsafe { place.read() };
+        let Hook { next, run, context } = unsafe { place.read() };
         extra.hooks.set(next.get());
         self.free_part(place);
         // SAFETY: whoever gave the destructor promised that it may be called so, once: it is off the list.
@@ -284,6 +380,10 @@ impl<S: Source> Tree<S> {
             extra.hooks.set(unsafe { hook.as_ref() }.next.get());
             self.free_part(hook);
         }
+        if let Some(name) = extra.name.take() {
+            self.free_name(name);
+        }
+        self.lift_quota(node);
         if extra.counted.replace(false) {
             self.hooked.set(self.hooked.get() - 1);
         }

@@ -13,7 +13,7 @@
 //! A node is a block of the tree's source: a [`Node`] and behind it the payload that is handed out.
 //! Whatever walks does so by these links, so no depth or width needs more than constant stack.
 //!
-//! What few nodes have (destructors, a guard) is in an `Extra` of their own; all others point to the
+//! What few nodes have (destructors, a guard, a name, a quota) is in an `Extra` of their own; all others point to the
 //! one that stands in the root. Every `Extra` names the root, so a node tells which tree it is of.
 //!
 //! Invariants: a node's first child has no `prev`, its last no `next`; each child names its parent;
@@ -21,8 +21,11 @@
 
 mod extra;
 mod keyed;
+mod name;
 mod node;
+mod quota;
 mod release;
+mod report;
 mod store;
 mod walk;
 
@@ -42,12 +45,14 @@ use crate::{Cond, Fixed, Heap, Kind, Ptr, Source, Stats, Store};
 use crate::{Pages, Reuse};
 
 use extra::Extra;
-pub use extra::{Destructor, Guard};
+pub use extra::{Destructor, Guard, context_of};
 pub use keyed::{Key, KeyTree};
 pub(crate) use node::FRONT;
 pub use node::Node;
 use node::{HEADER, N};
+pub use quota::Quota;
 use release::Refused;
+pub use report::{Line, Report};
 
 /// A tree of cells (libk's `kmnode`s; the idea is talloc's): each is released with its parent.
 ///
@@ -80,8 +85,12 @@ pub struct Tree<S: Source> {
     bytes: Var<usize>,
     ops: Option<&'static Ops>,
     peak: Var<usize>,
-    /// Nodes that have destructors or a guard.
+    /// Nodes that have destructors, a guard, a name or a quota.
     hooked: Var<usize>,
+    /// Nodes that have a quota.
+    quotas: Var<usize>,
+    /// What those that find the tree by a node are told.
+    context: Var<*mut ()>,
     /// Blocks that the source refused to take back.
     refused: Var<*mut Refused>,
     /// A node was tainted since the tree had none.
@@ -281,6 +290,8 @@ impl<S: Source> Tree<S> {
             ops,
             peak: Var::new(0),
             hooked: Var::new(0),
+            quotas: Var::new(0),
+            context: Var::new(ptr::null_mut()),
             refused: Var::new(ptr::null_mut()),
             secret: Var::new(false),
             tell,
@@ -325,7 +336,7 @@ impl<S: Source> Tree<S> {
         let root = self.make(layout, ptr::null(), false)?;
         let base = root.payload().cast::<Extra>();
         // SAFETY: the root's payload was just allocated for it.
-        unsafe { base.write(Extra::base(root)) };
+        unsafe { base.write(Extra::base(root, self.context.get())) };
         root.set_extra(base.as_ptr());
         self.root.set(root.as_ptr());
         Ok(root.payload())
@@ -368,11 +379,22 @@ impl<S: Source> Tree<S> {
     ///
     /// The address is that of a node of this tree which has not been given back to the source.
     unsafe fn node(&self, payload: NonNull<u8>) -> Result<N, Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node_at(payload) };
+        if node.is_live() { Ok(node) } else { Err(Self::not_live(node)) }
+    }
+
+    /// The node of a payload, whatever state it is in.
+    ///
+    /// # Safety
+    ///
+    /// As for [`node`](Self::node).
+    #[inline]
+    unsafe fn node_at(&self, payload: NonNull<u8>) -> N {
         // SAFETY: the caller's promise: a header stands before the payload.
         let header = unsafe { payload.sub(HEADER) };
         // SAFETY: as above.
-        let node = unsafe { N::new(header.cast()) };
-        if node.is_live() { Ok(node) } else { Err(Self::not_live(node)) }
+        unsafe { N::new(header.cast()) }
     }
 
     #[cold]
@@ -418,7 +440,11 @@ impl<S: Source> Tree<S> {
         // SAFETY: the caller's promise.
         let parent = unsafe { self.node(parent) }?;
         let root = N::of(self.root.get()).ok_or(Cond::FailAssert)?;
-        let node = self.make(layout, root.base(), zeroed)?;
+        let node = if self.quotas.get() == 0 {
+            self.make(layout, root.base(), zeroed)
+        } else {
+            self.make_in_quota(parent, root, layout, zeroed)
+        }?;
         node.link_last(parent);
         Ok(NonNull::slice_from_raw_parts(node.payload(), layout.size()))
     }
@@ -595,6 +621,9 @@ impl<S: Source> Tree<S> {
             }
             above = this.parent();
         }
+        if self.quotas.get() > 0 {
+            self.move_in_quota(node, parent)?;
+        }
         node.unlink();
         node.link_last(parent);
         Ok(())
@@ -637,6 +666,9 @@ impl<S: Source> Tree<S> {
         if new.block.size() == old.layout.size() {
             return Ok(NonNull::slice_from_raw_parts(node.payload(), size));
         }
+        if self.quotas.get() > 0 {
+            self.may_become(node, old.layout.size(), new.block.size())?;
+        }
         let tainted = node.is_tainted() || self.id.is_tainted();
         let kept = node.payload_size().min(size);
         // A source does not know that the bytes are secret when it moves them.
@@ -670,6 +702,9 @@ impl<S: Source> Tree<S> {
         node.set_size(new.block.size());
         if start != old.start {
             node.tell_neighbours(N::of(old.header.as_ptr()));
+        }
+        if self.quotas.get() > 0 {
+            self.has_become(node, old.layout.size(), new.block.size());
         }
         Ok(NonNull::slice_from_raw_parts(node.payload(), size))
     }

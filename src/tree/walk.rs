@@ -49,20 +49,23 @@ impl<S: Source> Tree<S> {
     /// The first rule that does not hold, and where.
     pub fn check(&self) -> Result<(), Broken> {
         let root = N::of(self.root.get());
-        let (mut live, mut bytes, mut hooked) = (0, 0, 0);
+        let (mut live, mut bytes, mut hooked, mut quotas) = (0, 0, 0, 0);
         let mut answer = Ok(());
         self.each_node(&mut |node, _| {
             live += 1;
             hooked += usize::from(node.is_hooked());
+            quotas += usize::from(node.quota().is_some());
             bytes += node.block().map_or(0, |block| block.layout.size());
             answer = self
                 .check_node(node, root)
+                .and_then(|()| self.check_quota(node))
                 .and_then(|()| rule(live <= self.live.get(), "there is no loop, nor a node too many", node.as_ptr()));
             answer.is_ok()
         });
         answer?;
         rule(live == self.live.get(), "live nodes are counted", self)?;
-        rule(hooked == self.hooked.get(), "nodes with destructors and guards are counted", self)?;
+        rule(hooked == self.hooked.get(), "nodes with what few have are counted", self)?;
+        rule(quotas == self.quotas.get(), "nodes with quotas are counted", self)?;
         rule(bytes == self.bytes.get(), "live bytes are counted", self)
     }
 
