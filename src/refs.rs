@@ -726,6 +726,8 @@ pub(crate) unsafe fn locate(src: NonNull<Head>, payload: NonNull<u8>) -> Result<
         // Released but for its block, which is to be released again.
         Some(State::Free) if front.refs.get() == 0 => false,
         Some(State::Doomed) => return Err(Cond::InUse),
+        // A counted cell begins this far before the address, or one with a destructor.
+        None if plain.is_ok() => return Err(Cond::FailAssert),
         _ => return Err(Cond::BadAddress),
     };
     let frame = front.frame(hooked).ok_or(Cond::FailAssert)?;

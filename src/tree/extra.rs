@@ -2,6 +2,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
+use core::ffi::{c_int, c_void};
 use core::iter;
 use core::ptr::{self, NonNull};
 
@@ -10,7 +11,7 @@ use super::name::Name;
 use super::node::{HEADER, N, Node};
 use super::quota::Quota;
 use super::release::Refused;
-use crate::{Cond, Source};
+use crate::{Cond, Kind, Source};
 
 /// Runs when a node goes: told the payload, which is still readable, and the context given with it.
 pub type Destructor = unsafe fn(payload: NonNull<u8>, context: *mut ());
@@ -18,13 +19,69 @@ pub type Destructor = unsafe fn(payload: NonNull<u8>, context: *mut ());
 /// Says whether a node must not go: `true` refuses. It has no effect of its own.
 pub type Guard = unsafe fn(payload: NonNull<u8>, context: *mut ()) -> bool;
 
+/// A [`Destructor`] by the calling convention of C.
+pub type DestructorC = unsafe extern "C" fn(payload: *mut c_void, context: *mut c_void);
+
+/// A [`Guard`] by the calling convention of C: another number than 0 refuses.
+pub type GuardC = unsafe extern "C" fn(payload: *mut c_void, context: *mut c_void) -> c_int;
+
+/// What runs when a node goes.
+#[derive(Clone, Copy)]
+enum Run {
+    Rust(Destructor),
+    C(DestructorC),
+}
+
+impl Run {
+    fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Rust(this), Self::Rust(other)) => ptr::fn_addr_eq(this, other),
+            (Self::C(this), Self::C(other)) => ptr::fn_addr_eq(this, other),
+            _ => false,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Whoever gave it promised that it may be called so.
+    unsafe fn run(self, payload: NonNull<u8>, context: *mut ()) {
+        match self {
+            // SAFETY: the caller's promise.
+            Self::Rust(run) => unsafe { run(payload, context) },
+            // SAFETY: the caller's promise.
+            Self::C(run) => unsafe { run(payload.as_ptr().cast(), context.cast()) },
+        }
+    }
+}
+
+/// What is asked before a node goes.
+#[derive(Clone, Copy)]
+enum Ask {
+    Rust(Guard),
+    C(GuardC),
+}
+
+impl Ask {
+    /// # Safety
+    ///
+    /// Whoever gave it promised that it may be asked so.
+    unsafe fn refuses(self, payload: NonNull<u8>, context: *mut ()) -> bool {
+        match self {
+            // SAFETY: the caller's promise.
+            Self::Rust(guard) => unsafe { guard(payload, context) },
+            // SAFETY: the caller's promise.
+            Self::C(guard) => unsafe { guard(payload.as_ptr().cast(), context.cast()) != 0 },
+        }
+    }
+}
+
 /// A node's own, or the one that stands in the root for all that have none.
 pub(super) struct Extra {
     root: Var<*const Node>,
     /// Whose it is; the root for the common one.
     owner: Var<*const Node>,
     hooks: Var<*mut Hook>,
-    guard: Var<Option<(Guard, *mut ())>>,
+    guard: Var<Option<(Ask, *mut ())>>,
     name: Var<Option<NonNull<Name>>>,
     quota: Var<Option<Quota>>,
     /// In the root's: what was told to the tree for those that find it by a node.
@@ -38,7 +95,7 @@ pub(super) struct Extra {
 struct Hook {
     /// First, so that what stands here is never taken for a node's header: no link looks like one.
     next: Var<*mut Hook>,
-    run: Destructor,
+    run: Run,
     context: *mut (),
 }
 
@@ -170,7 +227,7 @@ impl N {
     pub(super) fn refuses(self) -> bool {
         let guard = self.own_extra().and_then(|extra| extra.guard.get());
         // SAFETY: whoever set the guard promised that it may be asked so while the node is live.
-        guard.is_some_and(|(guard, context)| unsafe { guard(self.payload(), context) })
+        guard.is_some_and(|(guard, context)| unsafe { guard.refuses(self.payload(), context) })
     }
 }
 
@@ -195,6 +252,39 @@ impl<S: Source> Tree<S> {
         if let Some(root) = N::of(self.root.get()) {
             // SAFETY: the extra that all nodes share is in the root as long as that is there.
             unsafe { &*root.base() }.context.set(context);
+        }
+    }
+
+    /// What a node is used as: `tree`, or another kind if something else stands in it.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Kind, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     assert_eq!(tree.kind_of(node)?, Kind::Tree);
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if the node is being released, `fail_assert` if its header was overwritten.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a node of this tree which has not been given back to the source.
+    #[inline]
+    pub unsafe fn kind_of(&self, node: NonNull<u8>) -> Result<Kind, Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        match node.kind() {
+            Some(Kind::None | Kind::Fail) | None => Err(Cond::FailAssert),
+            Some(kind) => Ok(kind),
         }
     }
 
@@ -233,6 +323,51 @@ impl<S: Source> Tree<S> {
     /// the context, on whatever thread has the tree by then; it may act on the tree, but what it does to the
     /// subtree that is being released is refused.
     pub unsafe fn on_release(&self, node: NonNull<u8>, run: Destructor, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.put_hook(node, Run::Rust(run), context) }
+    }
+
+    /// The same with a function of C.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::ffi::c_void;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// unsafe extern "C" fn count(_: *mut c_void, context: *mut c_void) {
+    ///     // SAFETY: the context below.
+    ///     unsafe { *context.cast::<u32>() += 1 };
+    /// }
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// let mut calls = 0;
+    /// // SAFETY: live nodes; `calls` is still there when the node goes, right here.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.on_release_c(node, count, (&raw mut calls).cast())?;
+    ///     tree.free(node)?;
+    /// }
+    /// assert_eq!(calls, 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`on_release`](Self::on_release).
+    ///
+    /// # Safety
+    ///
+    /// As for [`on_release`](Self::on_release).
+    pub unsafe fn on_release_c(&self, node: NonNull<u8>, run: DestructorC, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.put_hook(node, Run::C(run), context) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`on_release`](Self::on_release).
+    unsafe fn put_hook(&self, node: NonNull<u8>, run: Run, context: *mut ()) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
         let hook = self.source.alloc(Layout::new::<Hook>())?.cast::<Hook>();
@@ -282,13 +417,49 @@ impl<S: Source> Tree<S> {
     /// The address is that of a live node of this tree.
     pub unsafe fn off_release(&self, node: NonNull<u8>, run: Destructor, context: *mut ()) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
+        unsafe { self.take_hook(node, Run::Rust(run), context) }
+    }
+
+    /// Takes a destructor off that [`on_release_c`](Self::on_release_c) put on with the same context.
+    ///
+    /// ```
+    /// use core::ffi::c_void;
+    /// use core::ptr;
+    /// use kmem::{Cond, Heap, Pages, Tree};
+    ///
+    /// unsafe extern "C" fn never(_: *mut c_void, _: *mut c_void) {}
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node.
+    /// assert_eq!(unsafe { tree.off_release_c(root, never, ptr::null_mut()) }, Err(Cond::BadAddress));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`off_release`](Self::off_release).
+    ///
+    /// # Safety
+    ///
+    /// As for [`off_release`](Self::off_release).
+    pub unsafe fn off_release_c(&self, node: NonNull<u8>, run: DestructorC, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.take_hook(node, Run::C(run), context) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`off_release`](Self::off_release).
+    unsafe fn take_hook(&self, node: NonNull<u8>, run: Run, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
         let mut link = &node.own_extra().ok_or(Cond::BadAddress)?.hooks;
         loop {
             let place = NonNull::new(link.get()).ok_or(Cond::BadAddress)?;
             // SAFETY: a hook on this node's list.
             let hook = unsafe { place.as_ref() };
-            if ptr::fn_addr_eq(hook.run, run) && hook.context == context {
+            if hook.run.is(run) && hook.context == context {
                 link.set(hook.next.get());
                 self.free_part(place);
                 return Ok(());
@@ -331,6 +502,51 @@ impl<S: Source> Tree<S> {
     /// context as long as it is set; it must not act on the tree.
     pub unsafe fn set_guard(&self, node: NonNull<u8>, guard: Option<(Guard, *mut ())>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
+        unsafe { self.put_guard(node, guard.map(|(guard, context)| (Ask::Rust(guard), context))) }
+    }
+
+    /// The same with a function of C.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::ffi::{c_int, c_void};
+    /// use core::ptr;
+    /// use kmem::{Cond, Heap, Pages, Tree};
+    ///
+    /// unsafe extern "C" fn refuse(_: *mut c_void, _: *mut c_void) -> c_int {
+    ///     1
+    /// }
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes; what is freed is used no more.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.set_guard_c(node, Some((refuse, ptr::null_mut())))?;
+    ///     assert_eq!(tree.free(node), Err(Cond::InUse));
+    ///     tree.set_guard_c(node, None)?;
+    ///     tree.free(node)?;
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`set_guard`](Self::set_guard).
+    ///
+    /// # Safety
+    ///
+    /// As for [`set_guard`](Self::set_guard).
+    pub unsafe fn set_guard_c(&self, node: NonNull<u8>, guard: Option<(GuardC, *mut ())>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.put_guard(node, guard.map(|(guard, context)| (Ask::C(guard), context))) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`set_guard`](Self::set_guard).
+    unsafe fn put_guard(&self, node: NonNull<u8>, guard: Option<(Ask, *mut ())>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
         match guard {
             None => node.own_extra().iter().for_each(|extra| extra.guard.set(None)),
@@ -368,7 +584,7 @@ impl<S: Source> Tree<S> {
         extra.hooks.set(next.get());
         self.free_part(place);
         // SAFETY: whoever gave the destructor promised that it may be called so, once: it is off the list.
-        unsafe { run(node.payload(), context) };
+        unsafe { run.run(node.payload(), context) };
         true
     }
 

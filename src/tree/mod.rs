@@ -45,7 +45,7 @@ use crate::{Cond, Fixed, Heap, Kind, Ptr, Source, Stats, Store};
 use crate::{Pages, Reuse};
 
 use extra::Extra;
-pub use extra::{Destructor, Guard, context_of};
+pub use extra::{Destructor, DestructorC, Guard, GuardC, context_of};
 pub use keyed::{Key, KeyTree};
 pub(crate) use node::FRONT;
 pub use node::Node;

@@ -1,0 +1,215 @@
+//! What trees take their nodes from: pages of their own, or another store.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use kmem::{Cell, Cond, Found, Grant, Head, Kind, MIN_ALIGN, Reuse, Source, Store};
+
+use crate::entry::{Entry, with_store};
+use crate::granules::{self, Granule, Granules};
+
+/// A region that is used again, in pages of the tree's own, with a note of where each node begins.
+pub struct Own {
+    head: Head,
+    reuse: Reuse<Granules>,
+}
+
+impl Own {
+    pub const fn new() -> Self {
+        Self { head: Head::unreached(Kind::Lin), reuse: Reuse::new_in(Granules::new()) }
+    }
+
+    /// Says whose nodes they are, before the first is taken.
+    pub fn belong_to(&self, owner: NonNull<Entry>) {
+        self.reuse.source().belong_to(owner);
+    }
+}
+
+#[inline]
+fn granule<'a>(block: NonNull<u8>) -> Option<&'a Granule> {
+    granules::of(block.addr().get())
+}
+
+// SAFETY: the blocks are those of the region.
+unsafe impl Source for Own {
+    #[inline]
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.reuse.alloc(layout)
+    }
+
+    fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.reuse.alloc_zeroed(layout)
+    }
+
+    fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
+        self.reuse.grant(layout)
+    }
+
+    #[inline]
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // Before the memory goes, and the note with it.
+        let was = granule(block).filter(|granule| granule.is_start(block.addr().get()));
+        was.iter().for_each(|granule| granule.set_start(block.addr().get(), false));
+        // SAFETY: the caller's promise.
+        let answer = unsafe { self.reuse.free(block, layout) };
+        if answer.is_err() {
+            was.iter().for_each(|granule| granule.set_start(block.addr().get(), true));
+        }
+        answer
+    }
+
+    unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let was = granule(block).filter(|granule| granule.is_start(block.addr().get()));
+        was.iter().for_each(|granule| granule.set_start(block.addr().get(), false));
+        // SAFETY: the caller's promise.
+        let answer = unsafe { self.reuse.resize(block, old, new) };
+        // Moved, it is noted by who has it. The old note has gone with the old block's memory.
+        if answer.is_err() || answer.is_ok_and(|now| now.cast() == block) {
+            was.iter().for_each(|granule| granule.set_start(block.addr().get(), true));
+        }
+        answer
+    }
+
+    fn largest(&self) -> Option<usize> {
+        self.reuse.largest()
+    }
+
+    unsafe fn free_all(&self, blocks: usize) -> bool {
+        // SAFETY: the caller's promise.
+        let all = unsafe { self.reuse.free_all(blocks) };
+        if all {
+            self.reuse.source().clear();
+        }
+        all
+    }
+}
+
+// SAFETY: a block is only called live while it is noted as a node's, whose header it then begins with.
+unsafe impl Store for Own {
+    const KIND: Kind = Kind::Lin;
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn locate(&self, block: NonNull<u8>) -> Result<Found, Cond> {
+        let address = block.addr().get();
+        let granule = granules::of(address).filter(|granule| granule.is_start(address)).ok_or(Cond::BadAddress)?;
+        let payload = granule.pointer(address);
+        // SAFETY: a node's header begins here.
+        let size = unsafe { payload.cast::<Cell>().as_ref() }.size();
+        Ok(Found { payload, kind: Kind::Tree, size, align: MIN_ALIGN, tainted: false, destructor: false })
+    }
+
+    fn locate_behind(&self, payload: NonNull<u8>, header: usize, _: Kind) -> Result<NonNull<u8>, Cond> {
+        let block = NonNull::new(payload.as_ptr().wrapping_sub(header)).ok_or(Cond::BadAddress)?;
+        self.locate(block).map(|found| found.payload)
+    }
+
+    unsafe fn release(&self, _: NonNull<u8>, _: bool) -> Result<(), Cond> {
+        Err(Cond::Mismatch)
+    }
+
+    fn sibling(&self, _: NonNull<u8>, _: Layout) -> Result<NonNull<[u8]>, Cond> {
+        Err(Cond::Mismatch)
+    }
+
+    unsafe fn set_kind(&self, block: NonNull<u8>, _: Kind) {
+        let address = block.addr().get();
+        granules::of(address).iter().for_each(|granule| granule.set_start(address, true));
+    }
+
+    #[cfg(feature = "shred")]
+    fn taint_cell(&self, _: NonNull<u8>) -> Result<(), Cond> {
+        // The node knows by itself.
+        Ok(())
+    }
+}
+
+/// Another store's cells.
+pub struct Guest {
+    host: NonNull<Entry>,
+}
+
+impl Guest {
+    pub const fn new(host: NonNull<Entry>) -> Self {
+        Self { host }
+    }
+
+    fn host(&self) -> &Entry {
+        // SAFETY: a store in which another stands is not destroyed.
+        unsafe { self.host.as_ref() }
+    }
+}
+
+// SAFETY: the blocks are cells of the host.
+unsafe impl Source for Guest {
+    fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        self.host().grant(layout).map(|grant| grant.bytes)
+    }
+
+    fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        let grant = self.host().grant(layout)?;
+        if !grant.zeroed {
+            // SAFETY: the block was just handed out to us and is this long.
+            unsafe { grant.bytes.cast::<u8>().write_bytes(0, layout.size()) };
+        }
+        Ok(grant.bytes)
+    }
+
+    fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
+        self.host().grant(layout)
+    }
+
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.host().take_back(block, layout) }
+    }
+
+    unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
+        // SAFETY: the caller's promise.
+        with_store!(self.host(), store => unsafe { Source::resize(store, block, old, new) })
+    }
+
+    fn least_align(&self) -> usize {
+        with_store!(self.host(), store => store.least_align())
+    }
+
+    fn largest(&self) -> Option<usize> {
+        self.host().largest()
+    }
+}
+
+// SAFETY: the answers are those of the host, whose cells with nodes in them have a mark that says so.
+unsafe impl Store for Guest {
+    const KIND: Kind = Kind::Lin;
+
+    fn head(&self) -> &Head {
+        with_store!(self.host(), store => store.head())
+    }
+
+    fn locate(&self, block: NonNull<u8>) -> Result<Found, Cond> {
+        let found = self.host().locate(block)?;
+        let kind = if found.kind == self.host().node_mark() { Kind::Tree } else { Kind::Lin };
+        Ok(Found { kind, ..found })
+    }
+
+    unsafe fn release(&self, _: NonNull<u8>, _: bool) -> Result<(), Cond> {
+        Err(Cond::Mismatch)
+    }
+
+    fn sibling(&self, _: NonNull<u8>, _: Layout) -> Result<NonNull<[u8]>, Cond> {
+        Err(Cond::Mismatch)
+    }
+
+    unsafe fn set_kind(&self, block: NonNull<u8>, _: Kind) {
+        let mark = self.host().node_mark();
+        // SAFETY: the caller's promise.
+        with_store!(self.host(), store => unsafe { store.set_kind(block, mark) });
+    }
+
+    #[cfg(feature = "shred")]
+    fn taint_cell(&self, block: NonNull<u8>) -> Result<(), Cond> {
+        with_store!(self.host(), store => store.taint_cell(block))
+    }
+}
