@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Two loads tell of any number whether it is an address in such a chunk, without reading what it points to; a third
-//! whether a node's block begins there. Tables come as they are needed and stay; a slot of one leads to a live record
+//! whether a block that is handed out begins there. Tables come as they are needed and stay; a slot of one leads to a live record
 //! or nowhere. (The two-level map of chunks is an old one: a page table in software.)
 
 use core::alloc::Layout;
@@ -45,7 +45,7 @@ pub struct Granule {
     /// In a chunk's first granule: the chunk before it, and how long this one is.
     next: Var<*const Self>,
     len: usize,
-    /// Bit by bit: whether a node's block begins there.
+    /// Bit by bit: whether a block that is handed out begins there.
     starts: [AtomicU64; UNITS / 64],
 }
 
@@ -85,7 +85,7 @@ impl Granule {
         word.load(Ordering::Relaxed) & bit != 0 && address.is_multiple_of(MIN_ALIGN)
     }
 
-    /// Notes whether a node's block begins there. Only the owner's thread does, so nothing is lost in between.
+    /// Notes whether a block that is handed out begins there. Only the owner's thread does, so nothing is lost in between.
     #[inline]
     pub fn set_start(&self, address: usize, is: bool) {
         let (word, bit) = self.bit(address);

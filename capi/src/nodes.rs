@@ -8,7 +8,7 @@ use kmem::{Cell, Cond, Found, Grant, Head, Kind, MIN_ALIGN, Reuse, Source, Store
 use crate::entry::{Entry, with_store};
 use crate::granules::{self, Granule, Granules};
 
-/// A region that is used again, in pages of the tree's own, with a note of where each node begins.
+/// A region that is used again, in pages of the tree's own, with a note of where each block begins.
 pub struct Own {
     head: Head,
     reuse: Reuse<Granules>,
@@ -25,6 +25,14 @@ impl Own {
     }
 }
 
+impl Own {
+    /// Notes whether a block begins there.
+    #[inline(always)]
+    fn note(&self, block: NonNull<u8>, is: bool) {
+        granule(block).iter().for_each(|granule| granule.set_start(block.addr().get(), is));
+    }
+}
+
 #[inline]
 fn granule<'a>(block: NonNull<u8>) -> Option<&'a Granule> {
     granules::of(block.addr().get())
@@ -32,41 +40,36 @@ fn granule<'a>(block: NonNull<u8>) -> Option<&'a Granule> {
 
 // SAFETY: the blocks are those of the region.
 unsafe impl Source for Own {
-    #[inline]
+    #[inline(always)]
     fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        self.reuse.alloc(layout)
+        let block = self.reuse.alloc(layout)?;
+        self.note(block.cast(), true);
+        Ok(block)
     }
 
     fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        self.reuse.alloc_zeroed(layout)
+        let block = self.reuse.alloc_zeroed(layout)?;
+        self.note(block.cast(), true);
+        Ok(block)
     }
 
-    fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
-        self.reuse.grant(layout)
-    }
-
-    #[inline]
+    #[inline(always)]
     unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
         // Before the memory goes, and the note with it.
-        let was = granule(block).filter(|granule| granule.is_start(block.addr().get()));
-        was.iter().for_each(|granule| granule.set_start(block.addr().get(), false));
+        self.note(block, false);
         // SAFETY: the caller's promise.
         let answer = unsafe { self.reuse.free(block, layout) };
         if answer.is_err() {
-            was.iter().for_each(|granule| granule.set_start(block.addr().get(), true));
+            self.note(block, true);
         }
         answer
     }
 
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
-        let was = granule(block).filter(|granule| granule.is_start(block.addr().get()));
-        was.iter().for_each(|granule| granule.set_start(block.addr().get(), false));
+        self.note(block, false);
         // SAFETY: the caller's promise.
         let answer = unsafe { self.reuse.resize(block, old, new) };
-        // Moved, it is noted by who has it. The old note has gone with the old block's memory.
-        if answer.is_err() || answer.is_ok_and(|now| now.cast() == block) {
-            was.iter().for_each(|granule| granule.set_start(block.addr().get(), true));
-        }
+        self.note(answer.map_or(block, NonNull::cast), true);
         answer
     }
 
@@ -74,19 +77,21 @@ unsafe impl Source for Own {
         self.reuse.largest()
     }
 
-    unsafe fn free_all(&self, blocks: usize) -> bool {
+    unsafe fn free_all(&self, blocks: usize, but: Option<NonNull<u8>>) -> bool {
         // SAFETY: the caller's promise.
-        let all = unsafe { self.reuse.free_all(blocks) };
+        let all = unsafe { self.reuse.free_all(blocks, but) };
         if all {
             self.reuse.source().clear();
+            but.iter().for_each(|block| self.note(*block, true));
         }
         all
     }
 }
 
-// SAFETY: a block is only called live while it is noted as a node's, whose header it then begins with.
+// SAFETY: a block is only called live while it is noted. What no node is in does not begin as a node's header does.
 unsafe impl Store for Own {
     const KIND: Kind = Kind::Lin;
+    const FINDS_NODES: bool = true;
 
     fn head(&self) -> &Head {
         &self.head
@@ -114,10 +119,7 @@ unsafe impl Store for Own {
         Err(Cond::Mismatch)
     }
 
-    unsafe fn set_kind(&self, block: NonNull<u8>, _: Kind) {
-        let address = block.addr().get();
-        granules::of(address).iter().for_each(|granule| granule.set_start(address, true));
-    }
+    unsafe fn set_kind(&self, _: NonNull<u8>, _: Kind) {}
 
     #[cfg(feature = "shred")]
     fn taint_cell(&self, _: NonNull<u8>) -> Result<(), Cond> {

@@ -6,11 +6,11 @@ use core::ffi::{c_int, c_void};
 use core::iter;
 use core::ptr::{self, NonNull};
 
-use super::Tree;
 use super::name::Name;
 use super::node::{HEADER, N, Node};
 use super::quota::Quota;
 use super::release::Refused;
+use super::{Tree, care};
 use crate::{Cond, Kind, Source};
 
 /// Runs when a node goes: told the payload, which is still readable, and the context given with it.
@@ -127,7 +127,8 @@ pub unsafe fn context_of(node: NonNull<u8>) -> *mut () {
     // SAFETY: as above.
     let node = unsafe { N::new(header.cast()) };
     // SAFETY: the extra that all nodes of a tree share, or find by their own, is in its root as long as they are there.
-    node.root().map_or(ptr::null_mut(), |root| unsafe { &*root.base() }.context.get())
+    let context = |root: N| unsafe { root.payload().cast::<Extra>().as_ref() }.context.get();
+    node.root().map_or(ptr::null_mut(), context)
 }
 
 impl Extra {
@@ -162,12 +163,6 @@ impl N {
     #[inline]
     pub(super) fn root(self) -> Option<Self> {
         self.extra().and_then(|extra| Self::of(extra.root.get()))
-    }
-
-    /// The common extra, asked of the root.
-    #[inline]
-    pub(super) fn base(self) -> *const Extra {
-        self.payload().cast::<Extra>().as_ptr()
     }
 
     fn own_extra<'a>(self) -> Option<&'a Extra> {
@@ -251,7 +246,7 @@ impl<S: Source> Tree<S> {
         self.context.set(context);
         if let Some(root) = N::of(self.root.get()) {
             // SAFETY: the extra that all nodes share is in the root as long as that is there.
-            unsafe { &*root.base() }.context.set(context);
+            unsafe { root.payload().cast::<Extra>().as_ref() }.context.set(context);
         }
     }
 
@@ -570,9 +565,14 @@ impl<S: Source> Tree<S> {
             }
         };
         if !own.counted.replace(true) {
-            self.hooked.set(self.hooked.get() + 1);
+            self.count_hooked(self.hooked.get() + 1);
         }
         Ok(own)
+    }
+
+    fn count_hooked(&self, nodes: usize) {
+        self.hooked.set(nodes);
+        self.set_care(care::HOOKED, nodes > 0);
     }
 
     /// Runs the next destructor of a node; says whether there was one.
@@ -601,7 +601,7 @@ impl<S: Source> Tree<S> {
         }
         self.lift_quota(node);
         if extra.counted.replace(false) {
-            self.hooked.set(self.hooked.get() - 1);
+            self.count_hooked(self.hooked.get() - 1);
         }
         if let Some(place) = node.extra_to_free() {
             self.free_part(place);

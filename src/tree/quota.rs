@@ -9,8 +9,8 @@ use core::alloc::Layout;
 use core::iter;
 use core::ptr::NonNull;
 
-use super::Tree;
 use super::node::{HEADER, N};
+use super::{Tree, care};
 use crate::cell::Frame;
 use crate::report::rule;
 use crate::seeded::seeded;
@@ -116,7 +116,7 @@ impl<S: Source> Tree<S> {
                 let used = node.subtree_size();
                 self.make_extra(node)?;
                 if node.put_quota(Some(Quota { bytes, used })).is_none() {
-                    self.quotas.set(self.quotas.get() + 1);
+                    self.count_quotas(self.quotas.get() + 1);
                 }
             }
             None => self.lift_quota(node),
@@ -150,18 +150,25 @@ impl<S: Source> Tree<S> {
 
     pub(super) fn lift_quota(&self, node: N) {
         if node.put_quota(None).is_some() {
-            self.quotas.set(self.quotas.get() - 1);
+            self.count_quotas(self.quotas.get() - 1);
         }
     }
 
-    /// A new child of a node in a tree that has quotas.
+    fn count_quotas(&self, nodes: usize) {
+        self.quotas.set(nodes);
+        self.set_care(care::LIMITED, nodes > 0);
+    }
+
+    /// Whether a node may have a new child, in a tree that has quotas.
     #[cold]
-    pub(super) fn make_in_quota(&self, parent: N, root: N, layout: Layout, zeroed: bool) -> Result<N, Cond> {
-        let frame = Frame::new(HEADER, layout, self.source.least_align())?;
-        parent.has_quota_for(frame.block.size())?;
-        let node = self.make(layout, root.base(), zeroed)?;
-        parent.charge(frame.block.size(), 0);
-        Ok(node)
+    pub(super) fn allows(&self, parent: N, layout: Layout) -> Result<(), Cond> {
+        parent.has_quota_for(Frame::new(HEADER, layout, self.source.least_align())?.block.size())
+    }
+
+    /// Notes that a node has a new child.
+    #[cold]
+    pub(super) fn has_grown(&self, parent: N, node: N) {
+        parent.charge(node.block_size(), 0);
     }
 
     /// Whether a node may have another size, in a tree that has quotas.

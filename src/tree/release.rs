@@ -4,9 +4,10 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 use super::Tree;
-use super::node::N;
+use super::care;
+use super::node::{Block, N};
+use super::walk::Frozen;
 use crate::cell::State;
-use crate::inspect::Freeze;
 use crate::seeded::seeded;
 use crate::wipe::wipe_if;
 use crate::{Cond, Source};
@@ -52,7 +53,7 @@ impl<S: Source> Drop for Doom<'_, S> {
         if self.whole {
             self.tree.root.set(ptr::null());
             #[cfg(feature = "shred")]
-            self.tree.secret.set(false);
+            self.tree.set_care(care::SECRET, false);
         }
     }
 }
@@ -72,7 +73,7 @@ impl<S: Source> Tree<S> {
 
     /// A guard asks and does nothing: what it would do to the tree is refused.
     fn guard_refuses(&self, node: N) -> bool {
-        let _frozen = Freeze::new(&self.frozen);
+        let _frozen = Frozen::new(self);
         node.refuses()
     }
 
@@ -81,25 +82,65 @@ impl<S: Source> Tree<S> {
         if self.subtree_refuses(top) {
             return Err(Cond::InUse);
         }
-        if !self.release_at_once(top, shred) {
-            self.release_unasked(top, shred);
-        }
+        self.release_unasked(top, shred);
         Ok(())
     }
 
-    /// Releases the whole tree without a look at its nodes, where no node has anything to run or to be wiped, and the
-    /// source can; says whether.
-    fn release_at_once(&self, top: N, shred: bool) -> bool {
-        let plain = !(shred || self.secret.get() || self.id.is_tainted()) && self.hooked.get() == 0;
-        let whole = Some(top) == N::of(self.root.get()) && self.refused.get().is_null();
-        // SAFETY: without hooks every block is a node's; who releases the root promised that none is used any more.
-        if !(plain && whole && unsafe { self.source.free_all(self.live.get()) }) {
+    /// Whether a release is no more than giving blocks back: no node has anything to run or to be wiped, and the
+    /// source has refused nothing.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.care.get() & !(care::FROZEN | care::TOLD) == 0
+    }
+
+    /// Releases a node. Most have nothing below them and nothing that needs care.
+    #[inline(always)]
+    pub(super) fn release(&self, top: N) -> Result<(), Cond> {
+        if let (None, Some(parent)) = (top.child(), top.parent())
+            && let Some(block) = top.plain_block()
+            && self.care.get() & !care::TOLD == 0
+        {
+            self.note_peak();
+            top.detach(parent);
+            self.give_back_block(&block);
+            return Ok(());
+        }
+        self.release_live(top)
+    }
+
+    #[inline(never)]
+    fn release_live(&self, top: N) -> Result<(), Cond> {
+        self.release_subtree(Self::live(top)?, false)
+    }
+
+    /// Releases everything, or everything but the root, without a look at the nodes; says whether the source could.
+    ///
+    /// The tree is plain, and who releases what goes has promised that nothing uses it any more.
+    fn release_at_once(&self, but: Option<N>) -> bool {
+        let left = usize::from(but.is_some());
+        let block = but.and_then(N::block);
+        // SAFETY: in a plain tree every block is a node's; the promise above.
+        if !unsafe { self.source.free_all(self.live.get() - left, block.as_ref().map(|block| block.start)) } {
             return false;
         }
-        self.live.set(0);
-        self.bytes.set(0);
-        self.root.set(ptr::null());
+        self.note_peak();
+        self.live.set(left);
+        self.bytes.set(block.map_or(0, |block| block.layout.size()));
+        match but {
+            Some(root) => root.forget_children(),
+            None => self.root.set(ptr::null()),
+        }
         true
+    }
+
+    /// The same, of siblings `first` to `last`, if there is nothing else but the root.
+    fn release_plain_siblings_at_once(&self, first: N, last: N) -> bool {
+        let root = N::of(self.root.get());
+        if Some(first) == root {
+            return self.release_at_once(None);
+        }
+        let all = |root: &N| root.child() == Some(first) && root.lastchild() == Some(last);
+        root.filter(all).is_some_and(|root| self.release_at_once(Some(root)))
     }
 
     fn subtree_refuses(&self, top: N) -> bool {
@@ -114,6 +155,10 @@ impl<S: Source> Tree<S> {
 
     /// Releases a subtree without asking its guards.
     pub(super) fn release_unasked(&self, top: N, shred: bool) {
+        let plain = !shred && self.is_plain();
+        if plain && self.release_plain_siblings_at_once(top, top) {
+            return;
+        }
         if self.quotas.get() > 0
             && let Some(parent) = top.parent()
         {
@@ -134,6 +179,9 @@ impl<S: Source> Tree<S> {
             self.leave_quota(parent, first, false);
         }
         let last = parent.lastchild().unwrap_or(first);
+        if self.is_plain() && self.release_plain_siblings_at_once(first, last) {
+            return Ok(());
+        }
         parent.forget_children();
         self.doom(first, last, Some(parent), false);
         Ok(())
@@ -163,10 +211,23 @@ impl<S: Source> Tree<S> {
     /// Gives siblings and all below them back, in the opposite of the order in which nodes are mostly made: a source
     /// that hands the block out first that came back last then hands them out in the order of addresses.
     fn give_back(&self, last: N, above: Option<N>, shred: bool) {
+        self.note_peak();
+        if !shred && self.is_plain() {
+            Self::each_backwards(last, above, |node| match node.plain_block() {
+                Some(block) => self.give_back_block(&block),
+                None => self.give_back_plain(node),
+            });
+        } else {
+            Self::each_backwards(last, above, |node| self.give_back_node(node, shred));
+        }
+    }
+
+    #[inline]
+    fn each_backwards(last: N, above: Option<N>, give_back: impl Fn(N)) {
         let mut node = last.deepest_last();
         loop {
             let next = node.before(above);
-            self.give_back_node(node, shred);
+            give_back(node);
             if seeded("node_is_read_when_it_has_gone") {
                 core::hint::black_box(node.parent());
             }
@@ -177,7 +238,6 @@ impl<S: Source> Tree<S> {
         }
     }
 
-    #[inline]
     fn give_back_node(&self, node: N, shred: bool) {
         // Before the bytes are wiped: the root's own extra lies in its payload.
         if self.hooked.get() > 0 {
@@ -186,9 +246,21 @@ impl<S: Source> Tree<S> {
         let tainted = shred || node.is_tainted() || self.id.is_tainted();
         // SAFETY: the node's own payload, used no more.
         unsafe { wipe_if(tainted, node.payload(), node.payload_size()) };
-        let Some(block) = node.block() else { return };
+        self.give_back_plain(node);
+    }
+
+    /// Gives a node's block back, of which nothing is to be run or wiped.
+    #[cold]
+    fn give_back_plain(&self, node: N) {
+        if let Some(block) = node.block() {
+            self.give_back_block(&block);
+        }
+    }
+
+    #[inline(always)]
+    fn give_back_block(&self, block: &Block) {
         self.live.set(self.live.get() - 1);
-        self.count(0, block.layout.size());
+        self.bytes.set(self.bytes.get() - block.layout.size());
         // SAFETY: the block came from the source with this layout and is used no more.
         unsafe { self.give_to_source(block.start, block.layout) };
     }
@@ -198,20 +270,32 @@ impl<S: Source> Tree<S> {
     /// # Safety
     ///
     /// The block came from the source with this layout, is used no more, and has room for three words.
+    #[inline]
     pub(super) unsafe fn give_to_source(&self, start: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's promise.
         if unsafe { self.source.free(start, layout) }.is_err() {
-            let place = start.cast::<Refused>();
             // SAFETY: refused, so the block is still ours; the caller promised that there is room.
-            unsafe { place.write(Refused { next: self.refused.get(), layout }) };
-            self.refused.set(place.as_ptr());
+            unsafe { self.keep_refused(start, layout) };
         }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`give_to_source`](Self::give_to_source), which the source refused.
+    #[cold]
+    unsafe fn keep_refused(&self, start: NonNull<u8>, layout: Layout) {
+        let place = start.cast::<Refused>();
+        // SAFETY: the caller's promise.
+        unsafe { place.write(Refused { next: self.refused.get(), layout }) };
+        self.refused.set(place.as_ptr());
+        self.set_care(care::REFUSED, true);
     }
 
     /// Offers the source again what it refused.
     pub(super) fn offer_refused(&self) -> Result<(), Cond> {
         let mut answer = Ok(());
         let mut at = self.refused.replace(ptr::null_mut());
+        self.set_care(care::REFUSED, false);
         while let Some(place) = NonNull::new(at) {
             // SAFETY: what is on the list is a refused block with its record in front.
             let Refused { next, layout } = unsafe { place.read() };
@@ -219,9 +303,8 @@ impl<S: Source> Tree<S> {
             // SAFETY: as when it was refused.
             if let Err(cond) = unsafe { self.source.free(place.cast(), layout) } {
                 answer = Err(cond);
-                // SAFETY: still ours.
-                unsafe { place.write(Refused { next: self.refused.get(), layout }) };
-                self.refused.set(place.as_ptr());
+                // SAFETY: still ours, and as long as before.
+                unsafe { self.keep_refused(place.cast(), layout) };
             }
         }
         answer

@@ -7,9 +7,9 @@ use core::ops::ControlFlow;
 use core::ptr::NonNull;
 
 use super::node::{HEADER, N};
+use super::walk::Frozen;
 use super::{Quota, Tree};
 use crate::cell::State;
-use crate::inspect::Freeze;
 use crate::{Cond, Kind, Source};
 
 /// What a report says of a node.
@@ -60,7 +60,7 @@ pub struct Line<'t> {
 /// ```
 pub struct Report<'t> {
     top: N,
-    frozen: &'t Var<bool>,
+    care: &'t Var<u8>,
 }
 
 impl<'t> Report<'t> {
@@ -87,7 +87,7 @@ impl<'t> Report<'t> {
     /// # Ok::<(), kmem::Cond>(())
     /// ```
     pub fn each(&self, visit: &mut dyn FnMut(&Line<'t>) -> ControlFlow<()>) {
-        let _frozen = Freeze::new(self.frozen);
+        let _frozen = Frozen::by(self.care);
         let (mut node, mut depth) = (self.top, 0);
         loop {
             if visit(&Self::line(node, depth)).is_break() {
@@ -270,7 +270,7 @@ impl<S: Source> Tree<S> {
     pub unsafe fn report(&self, node: NonNull<u8>) -> Result<Report<'_>, Cond> {
         // SAFETY: the caller's promise.
         let top = unsafe { self.node(node) }?;
-        Ok(Report { top, frozen: &self.frozen })
+        Ok(Report { top, care: &self.care })
     }
 }
 

@@ -1,11 +1,38 @@
 //! Walking a tree: for `inspect` and `check`.
 
-use super::Tree;
+use core::cell::Cell as Var;
+
 use super::node::{HEADER, N};
+use super::{Tree, care};
 use crate::cell::State;
-use crate::inspect::{Freeze, Inspect, Record, What};
+use crate::inspect::{Inspect, Record, What};
 use crate::report::rule;
 use crate::{Broken, Kind, Source};
+
+/// Has a tree refuse to change while it is walked.
+pub(super) struct Frozen<'t> {
+    care: &'t Var<u8>,
+    before: u8,
+}
+
+impl<'t> Frozen<'t> {
+    pub(super) fn new<S: Source>(tree: &'t Tree<S>) -> Self {
+        Self::by(&tree.care)
+    }
+
+    /// The same, by what the tree takes care of.
+    pub(super) fn by(care: &'t Var<u8>) -> Self {
+        let before = care.replace(care.get() | care::FROZEN);
+        Self { care, before }
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let others = self.care.get() & !care::FROZEN;
+        self.care.set(others | (self.before & care::FROZEN));
+    }
+}
 
 impl<S: Source> Tree<S> {
     /// Visits the nodes parent before children, each with its depth.
@@ -101,7 +128,7 @@ impl<S: Source> Inspect for Tree<S> {
     }
 
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
-        let _frozen = Freeze::new(&self.frozen);
+        let _frozen = Frozen::new(self);
         let address = |link: Option<N>| link.map_or(0, |node| node.as_ptr().addr());
         self.each_node(&mut |node, depth| {
             let payload = node.payload_size();

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use indextree::{Arena, NodeId};
-use kmem::{Heap, Key, KeyTree, Lin, Pages, Reuse, Source, Tree};
+use kmem::{Key, KeyTree, Pages, Reuse, Source, Tree};
 
 use crate::allocators::{Allocator, Fast, Standard};
 use crate::corpus;
@@ -36,10 +36,8 @@ pub trait Forest: Contender {
 
 /// kmem's tree, as one takes it who asks for nothing in particular.
 pub type Default = Tree<Reuse<Pages>>;
-/// A tree whose nodes own a region, so that all can go at once.
-type InRegion = Tree<Lin<Pages>>;
 /// The tree that names nodes by keys, of the payload that [`Raw`] has too.
-type Keys = KeyTree<[u64; 4], Heap<Pages>>;
+type Keys = KeyTree<[u64; 4], Reuse<Pages>>;
 
 /// A forest with a tree of live nodes.
 pub struct Grove<F: Forest, const LIVE: usize> {
@@ -93,6 +91,7 @@ pub fn rows() -> Vec<Row> {
     vec![
         all!("build 1e6", build),
         all!("free root of 1e6", free_root),
+        all!("free root of 1e6, beside another tree", free_beside),
         all!("child alloc + free", child),
         all!("10k chain, build + free", chain),
         all!("585 nodes, build + free", small),
@@ -106,13 +105,13 @@ pub fn rows() -> Vec<Row> {
         Row::new(
             "tree",
             "drop the whole of 1e6, nodes in a region of their own",
-            vec![named::<InRegion>("kmem", drop_whole), side::<Arena<Payload>>(drop_whole)],
+            vec![named::<Default>("kmem", drop_whole), side::<Arena<Payload>>(drop_whole)],
         ),
         Row::new(
             "tree",
             "free root of 1e6, nodes in a region of their own",
             vec![
-                named::<InRegion>("kmem", drop_whole),
+                named::<Default>("kmem", drop_whole),
                 #[cfg(native)]
                 side::<Talloc>(free_root),
                 side::<Boxes<Standard>>(free_root),
@@ -160,6 +159,14 @@ impl<F: Forest> Large<F> {
         Self { forest, top, sizes, nodes }
     }
 
+    /// The same, and something else is in the forest, which stays.
+    fn beside(watch: &Watch) -> Self {
+        let mut large = Self::new(watch);
+        let other = large.forest.add(large.forest.root(), 16);
+        large.forest.add(other, 16);
+        large
+    }
+
     fn grow(&mut self) {
         grow(&mut self.forest, self.top, &self.sizes, &mut self.nodes);
     }
@@ -187,10 +194,20 @@ fn free_root<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
     }
 }
 
-/// A million nodes where as many have been before, and went depth first.
+/// The same, where something else stays: kmem has to go from node to node too.
+fn free_beside<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
+    for _ in 0..times {
+        let mut large = Large::<F>::beside(watch);
+        large.grow();
+        watch.time(large.sizes.len(), || large.free());
+    }
+}
+
+/// A million nodes where as many have been before, and went depth first: another tree stays, so that there is no other
+/// way.
 fn rebuild<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
     for _ in 0..times {
-        let mut large = Large::<F>::new(watch);
+        let mut large = Large::<F>::beside(watch);
         large.grow();
         large.free();
         large.top = large.forest.add(large.forest.root(), 16);
@@ -338,16 +355,6 @@ impl Contender for Default {
     }
 }
 
-impl Contender for InRegion {
-    fn name() -> String {
-        "kmem, in a region".into()
-    }
-
-    fn new() -> Self {
-        Self::new_in(Lin::new_in(Pages::new()))
-    }
-}
-
 impl<S: Source + 'static> Forest for Tree<S>
 where
     Self: Contender,
@@ -387,7 +394,7 @@ impl Contender for Keys {
     }
 
     fn new() -> Self {
-        Self::new_in(Heap::new_in(Pages::new()))
+        Self::new_in(Reuse::new_in(Pages::new()))
     }
 }
 
