@@ -13,7 +13,7 @@
 //! a cell of kind `none`, and the chunk has a map of which units are a live payload's first.
 //!
 //! Invariants: `cursor` and `limit` are multiples of [`MIN_ALIGN`] within the newest chunk, or both
-//! null while there is none; what lies in a chunk from its `fresh` on has never been written since
+//! null while there is none; no chunk reaches into the last page of all addresses; what lies in a chunk from its `fresh` on has never been written since
 //! the source gave it; the marks form a list from the newest to the oldest, each in the region itself.
 
 mod chunk;
@@ -321,6 +321,27 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     #[inline]
     fn bump(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
+        match self.bump_here(layout, false) {
+            Some(payload) => Ok(payload),
+            None => self.bump_in_next_chunk(layout),
+        }
+    }
+
+    /// The same for a layout that the compiler knows: a small one cannot lead past the last of all addresses, so
+    /// that one comparison does.
+    #[inline]
+    fn bump_for<T>(&self) -> Result<NonNull<u8>, Cond> {
+        let layout = Layout::new::<T>();
+        let small = Self::HEADER + layout.align() + round_up(layout.size()) <= chunk::LAST;
+        match self.bump_here(layout, small) {
+            Some(payload) => Ok(payload),
+            None => self.bump_in_next_chunk(layout),
+        }
+    }
+
+    /// Memory in the newest chunk, if it has room.
+    #[inline(always)]
+    fn bump_here(&self, layout: Layout, small: bool) -> Option<NonNull<u8>> {
         let cursor = self.cursor.get();
         // A payload's place: behind its header, at a multiple of its alignment.
         let pad = if layout.align() > MIN_ALIGN && !seeded("region_forgets_alignment") {
@@ -329,8 +350,9 @@ impl<S: Source, H: Layer> Lin<S, H> {
             0
         };
         let size = Self::HEADER + pad + round_up(layout.size());
-        if size > self.limit.get().addr() - cursor.addr() {
-            return self.bump_in_next_chunk(layout);
+        let end = if small { cursor.addr().wrapping_add(size) } else { cursor.addr().checked_add(size)? };
+        if end > self.limit.get().addr() {
+            return None;
         }
         self.cursor.set(cursor.wrapping_add(size));
         // SAFETY: there is room only in a chunk, and no chunk is at null.
@@ -340,7 +362,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         if H::HEADERS {
             self.begin_cell(cursor, pad, payload.as_ptr(), layout);
         }
-        Ok(payload)
+        Some(payload)
     }
 
     #[cold]
