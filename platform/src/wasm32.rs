@@ -23,6 +23,20 @@ const PAGE: usize = 65536;
 /// One for the module, since the memory is one.
 static FREE: Locked<Recycler> = Locked::new(Recycler::new());
 
+impl Native {
+    /// Bytes that came back and are kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        FREE.lock().kept()
+    }
+
+    /// How many separate runs are kept.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        FREE.lock().runs()
+    }
+}
+
 fn grow(len: usize) -> Option<NonNull<u8>> {
     let before = memory_grow::<0>(len / PAGE);
     if before == usize::MAX {

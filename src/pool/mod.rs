@@ -44,7 +44,7 @@ pub(crate) use block::FRONT as BLOCK;
 /// Bytes of the first block, unless asked otherwise.
 const FIRST: usize = 4096;
 /// Blocks grow no further than this.
-const MOST: usize = 1 << 20;
+const MOST: usize = 4 << 20;
 
 /// The front of a pool's cell (libk's `kmpoolcell`). Bare cells have only `last`, and only while they
 /// are free; with headers it stands in front of the payload, two words long.
