@@ -20,6 +20,8 @@ use core::ptr::NonNull;
 use kmem_platform::{Native, Platform, Run, Unmapped};
 
 use crate::Cond;
+#[cfg(unix)]
+use crate::seeded::seeded;
 
 #[cfg(unix)]
 use shelf::SHELF;
@@ -174,7 +176,7 @@ unsafe impl Platform for Kept {
             && let Some(mut shelf) = SHELF.try_lock()
             && let Some(start) = shelf.take(whole, align)
         {
-            return Ok(Run { start, len: whole, zeroed: false });
+            return Ok(Run { start, len: whole, zeroed: seeded("kept_pages_pass_for_zero") });
         }
         let run = match Native.map_aligned(len, align) {
             Err(Cond::NoRoom | Cond::TooMany) if shelf::make_room() => Native.map_aligned(len, align)?,

@@ -89,6 +89,7 @@ mod tests {
         unsafe { first.start.write(7) };
         // SAFETY: the run is ours and used no more.
         assert_eq!(unsafe { Native.unmap(first.start, first.len) }, Ok(Unmapped::Kept));
+        assert!(Native.kept() >= 4 * PAGE && Native.runs() >= 1);
         let size = core::arch::wasm32::memory_size::<0>();
         let again = Native.map(PAGE).expect("room");
         assert!(!again.zeroed);
