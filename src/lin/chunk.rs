@@ -107,6 +107,7 @@ impl Chunk {
     }
 
     /// Notes that bytes up to an address have been handed out.
+    #[inline]
     pub(super) fn touched(&self, up_to: *mut u8) {
         self.fresh.set(self.fresh.get().max(up_to.addr()));
         self.high.set(self.high.get().max(up_to.addr()));
