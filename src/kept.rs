@@ -376,7 +376,9 @@ mod shelf {
         use super::*;
         use crate::{Cond, Kept};
 
-        const PAGE: usize = 4096;
+        fn page() -> usize {
+            Native.page_size()
+        }
 
         /// Refuses to take pages back.
         struct Refusing(Native);
@@ -398,7 +400,7 @@ mod shelf {
 
         fn fill(shelf: &mut Shelf, platform: &impl Platform, pages: &[usize]) -> Vec<NonNull<u8>> {
             let put = |pages: &usize| {
-                let run = platform.map(pages * PAGE).expect("pages");
+                let run = platform.map(pages * page()).expect("pages");
                 // SAFETY: the run is ours and unused.
                 assert!(unsafe { shelf.put(run.start, run.len, platform) });
                 run.start
@@ -409,65 +411,65 @@ mod shelf {
         #[test]
         fn the_newest_comes_first_and_the_oldest_goes_first() {
             let platform = Counted::new(Native);
-            let mut shelf = Shelf::new(10 * PAGE);
+            let mut shelf = Shelf::new(10 * page());
             let runs = fill(&mut shelf, &platform, &[4, 2, 2, 2]);
-            assert_eq!((shelf.bytes(), shelf.runs(), platform.mapped()), (10 * PAGE, 4, 10 * PAGE));
-            assert_eq!(shelf.take(2 * PAGE, 1), Some(runs[3]));
+            assert_eq!((shelf.bytes(), shelf.runs(), platform.mapped()), (10 * page(), 4, 10 * page()));
+            assert_eq!(shelf.take(2 * page(), 1), Some(runs[3]));
             // SAFETY: just taken out, and unused.
-            assert!(unsafe { shelf.put(runs[3], 2 * PAGE, &platform) });
+            assert!(unsafe { shelf.put(runs[3], 2 * page(), &platform) });
             fill(&mut shelf, &platform, &[1]);
-            assert_eq!((shelf.bytes(), platform.mapped()), (7 * PAGE, 7 * PAGE), "the four pages went");
-            assert_eq!(shelf.take(4 * PAGE, 1), None);
-            assert_eq!(shelf.shrink(0, &platform), 7 * PAGE);
+            assert_eq!((shelf.bytes(), platform.mapped()), (7 * page(), 7 * page()), "the four pages went");
+            assert_eq!(shelf.take(4 * page(), 1), None);
+            assert_eq!(shelf.shrink(0, &platform), 7 * page());
             assert_eq!((shelf.bytes(), shelf.runs(), platform.mapped()), (0, 0, 0));
         }
 
         #[test]
         fn a_run_is_cut_if_half_of_it_is_used() {
             let platform = Counted::new(Native);
-            let mut shelf = Shelf::new(100 * PAGE);
+            let mut shelf = Shelf::new(100 * page());
             let runs = fill(&mut shelf, &platform, &[8, 5]);
-            assert_eq!(shelf.take(2 * PAGE, 1), None, "less than half of either");
-            assert_eq!(shelf.take(4 * PAGE, 1), Some(runs[1]), "the shorter one");
-            assert_eq!((shelf.bytes(), shelf.runs()), (9 * PAGE, 2));
-            assert_eq!(shelf.take(PAGE, 1).map(|run| run.addr().get()), Some(runs[1].addr().get() + 4 * PAGE));
-            assert_eq!(shelf.take(8 * PAGE, 1 << 46), None, "not so aligned");
-            assert_eq!(shelf.take(8 * PAGE, 1), Some(runs[0]));
+            assert_eq!(shelf.take(2 * page(), 1), None, "less than half of either");
+            assert_eq!(shelf.take(4 * page(), 1), Some(runs[1]), "the shorter one");
+            assert_eq!((shelf.bytes(), shelf.runs()), (9 * page(), 2));
+            assert_eq!(shelf.take(page(), 1).map(|run| run.addr().get()), Some(runs[1].addr().get() + 4 * page()));
+            assert_eq!(shelf.take(8 * page(), 1 << 46), None, "not so aligned");
+            assert_eq!(shelf.take(8 * page(), 1), Some(runs[0]));
             assert_eq!((shelf.bytes(), shelf.runs()), (0, 0));
         }
 
         #[test]
         fn no_more_is_kept_than_was_said() {
             let platform = Counted::new(Native);
-            let mut shelf = Shelf::new(10 * PAGE);
-            let run = platform.map(11 * PAGE).expect("pages");
+            let mut shelf = Shelf::new(10 * page());
+            let run = platform.map(11 * page()).expect("pages");
             // SAFETY: the run is ours and unused.
             assert!(!unsafe { shelf.put(run.start, run.len, &platform) }, "it stays the caller's");
             fill(&mut shelf, &platform, &[3, 3, 3]);
-            shelf.set_limit(6 * PAGE, &platform);
-            assert_eq!((shelf.bytes(), shelf.limit()), (6 * PAGE, 6 * PAGE));
+            shelf.set_limit(6 * page(), &platform);
+            assert_eq!((shelf.bytes(), shelf.limit()), (6 * page(), 6 * page()));
             shelf.set_limit(usize::MAX, &platform);
             fill(&mut shelf, &platform, &[1; RUNS]);
-            assert_eq!((shelf.bytes(), shelf.runs()), (RUNS * PAGE, RUNS), "and no more runs than there are places");
+            assert_eq!((shelf.bytes(), shelf.runs()), (RUNS * page(), RUNS), "and no more runs than there are places");
         }
 
         #[test]
         fn what_the_system_refuses_stays() {
             let platform = Refusing(Native);
-            let mut shelf = Shelf::new(4 * PAGE);
+            let mut shelf = Shelf::new(4 * page());
             let runs = fill(&mut shelf, &platform, &[4]);
-            let more = platform.map(PAGE).expect("a page");
+            let more = platform.map(page()).expect("a page");
             // SAFETY: the run is ours and unused.
             assert!(!unsafe { shelf.put(more.start, more.len, &platform) }, "there is no place");
-            assert_eq!((shelf.shrink(0, &platform), shelf.bytes()), (0, 4 * PAGE));
-            assert_eq!(shelf.take(4 * PAGE, 1), Some(runs[0]));
+            assert_eq!((shelf.shrink(0, &platform), shelf.bytes()), (0, 4 * page()));
+            assert_eq!(shelf.take(4 * page(), 1), Some(runs[0]));
         }
 
         /// Against a row of runs in a vector: the naive model.
         #[test]
         fn what_is_kept_is_what_the_model_keeps() {
             let platform = Counted::new(Native);
-            let mut shelf = Shelf::new(64 * PAGE);
+            let mut shelf = Shelf::new(64 * page());
             let (mut kept, mut held): (Vec<(usize, usize)>, Vec<Run>) = (Vec::new(), Vec::new());
             let mut random = 1_u32;
             let mut next = |below: usize| {
@@ -481,7 +483,7 @@ mod shelf {
                     // SAFETY: the run is ours and used no more.
                     assert!(unsafe { shelf.put(run.start, run.len, &platform) });
                     kept.push((run.start.addr().get(), run.len));
-                    let mut over = (total + run.len).saturating_sub(64 * PAGE);
+                    let mut over = (total + run.len).saturating_sub(64 * page());
                     let mut left = kept.len();
                     kept.retain(|run| {
                         let goes = over > 0 || left > RUNS;
@@ -492,7 +494,7 @@ mod shelf {
                         !goes
                     });
                 } else {
-                    let len = (1 + next(12)) * PAGE;
+                    let len = (1 + next(12)) * page();
                     let fits = |run: &&(usize, usize)| run.1 >= len && run.1 <= 2 * len + 1;
                     let best = kept.iter().rev().filter(fits).map(|run| run.1).min();
                     let start = match shelf.take(len, 1) {
@@ -520,7 +522,7 @@ mod shelf {
         #[test]
         fn nobody_waits_for_the_lock() {
             let shelf = SHELF.lock();
-            let run = Kept.map(3 * PAGE).expect("pages");
+            let run = Kept.map(3 * page()).expect("pages");
             assert!(run.zeroed);
             // SAFETY: the run is ours and unused.
             assert_eq!(unsafe { Kept.unmap(run.start, run.len) }, Ok(Unmapped::Returned));
