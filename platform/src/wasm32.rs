@@ -23,6 +23,20 @@ const PAGE: usize = 65536;
 /// One for the module, since the memory is one.
 static FREE: Locked<Recycler> = Locked::new(Recycler::new());
 
+impl Native {
+    /// Bytes that came back and are kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        FREE.lock().kept()
+    }
+
+    /// How many separate runs are kept.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        FREE.lock().runs()
+    }
+}
+
 fn grow(len: usize) -> Option<NonNull<u8>> {
     let before = memory_grow::<0>(len / PAGE);
     if before == usize::MAX {
@@ -75,6 +89,7 @@ mod tests {
         unsafe { first.start.write(7) };
         // SAFETY: the run is ours and used no more.
         assert_eq!(unsafe { Native.unmap(first.start, first.len) }, Ok(Unmapped::Kept));
+        assert!(Native.kept() >= 4 * PAGE && Native.runs() >= 1);
         let size = core::arch::wasm32::memory_size::<0>();
         let again = Native.map(PAGE).expect("room");
         assert!(!again.zeroed);

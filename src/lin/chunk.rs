@@ -40,6 +40,10 @@ pub(super) struct Chunk {
 
 const HEAD: usize = round_up(size_of::<Chunk>());
 
+/// No chunk reaches into so many bytes before the end of all addresses, where no system has memory to give: the
+/// next cell's end then cannot be past it, unless the cell is larger.
+pub(super) const LAST: usize = 4096;
+
 /// What [`inspect::front`](crate::inspect::front) tells of a chunk.
 pub(crate) const FRONT: Front = Front { size: size_of::<Chunk>(), fields: &FIELDS };
 
@@ -103,6 +107,7 @@ impl Chunk {
     }
 
     /// Notes that bytes up to an address have been handed out.
+    #[inline]
     pub(super) fn touched(&self, up_to: *mut u8) {
         self.fresh.set(self.fresh.get().max(up_to.addr()));
         self.high.set(self.high.get().max(up_to.addr()));
@@ -205,6 +210,12 @@ impl<S: Source, H: Layer> Lin<S, H> {
         let last = self.newest().map_or(0, Chunk::size);
         let grant = self.growth.take(&self.source, need, last, self.held())?;
         let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len());
+        if start.addr().get() > usize::MAX - LAST - size {
+            let layout = Layout::from_size_align(size, MIN_ALIGN).map_err(|_| Cond::BadSize)?;
+            // SAFETY: just granted, used by nobody, and by its whole length as a chunk's would be.
+            unsafe { self.source.free(start, layout) }?;
+            return Err(Cond::NoRoom);
+        }
         let first = if H::HEADERS { round_up(HEAD + Bits::bytes(size)) } else { HEAD };
         let base = start.addr().get();
         let chunk = Chunk {

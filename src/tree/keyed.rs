@@ -4,14 +4,15 @@
 //! key ──► slot: generation, node ──► Node │ Item { slot, value }
 //! ```
 //!
-//! The slots are in blocks of the tree's own source, each twice the last, which stay until the tree
-//! goes: so a key is checked against its slot's generation however long ago its node went.
+//! The slots are a table in a block of the tree's own source, which grows and stays until the tree goes: so a key is
+//! checked against its slot's generation however long ago its node went.
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::fmt;
 use core::iter;
 use core::marker::PhantomData;
+use core::mem::needs_drop;
 use core::ptr::{self, NonNull};
 
 use super::Tree;
@@ -19,6 +20,8 @@ use super::node::{HEADER, N, Node};
 use crate::inspect::{Inspect, Record};
 use crate::typed::Refused;
 use crate::{Broken, Cond, Kind, Source, Stats};
+#[cfg(feature = "platform")]
+use crate::{Pages, Reuse};
 
 /// Names a value in a [`KeyTree`]. When the value has gone, the key finds nothing, for good.
 ///
@@ -55,10 +58,8 @@ struct Item<T> {
 
 /// No slot.
 const NONE: u32 = u32::MAX;
-/// Slots in the first block.
-const FIRST: usize = 32;
-/// Blocks that make all slots a `u32` can number.
-const BLOCKS: usize = 28;
+/// Slots in the first table.
+const FIRST: u32 = 32;
 
 /// A tree of values, each owned by its parent: releasing one drops it and everything below it.
 ///
@@ -76,12 +77,14 @@ const BLOCKS: usize = 28;
 /// # Ok::<(), kmem::Cond>(())
 /// ```
 ///
-/// Its slots are blocks of the source too, the first of 512 bytes: a source of smaller cells cannot hold it.
+/// Its slots are a block of the source too, of 512 bytes at least: a source of smaller cells cannot hold it.
 ///
 /// Inserting needs only `&self`, since no value moves; what could make a reference dangle takes `&mut self`.
 pub struct KeyTree<T, S: Source> {
     tree: Tree<S>,
-    blocks: [Var<*const Slot>; BLOCKS],
+    table: Var<*const Slot>,
+    /// Slots that the table has room for.
+    room: Var<u32>,
     /// Slots that were ever used.
     used: Var<u32>,
     free: Var<u32>,
@@ -91,6 +94,31 @@ pub struct KeyTree<T, S: Source> {
 
 // SAFETY: it owns its values and its source; nothing of it is reached from elsewhere.
 unsafe impl<T: Send, S: Source + Send> Send for KeyTree<T, S> {}
+
+#[cfg(feature = "platform")]
+impl<T> KeyTree<T, Reuse<Pages>> {
+    /// A tree with nothing in it, in a region of its own where the room of values that went is used again.
+    ///
+    /// ```
+    /// use kmem::KeyTree;
+    ///
+    /// let mut tree = KeyTree::new();
+    /// let key = tree.insert(None, "value")?;
+    /// tree.free(key)?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::new_in(Reuse::new_in(Pages::new()))
+    }
+}
+
+#[cfg(feature = "platform")]
+impl<T> Default for KeyTree<T, Reuse<Pages>> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl<T, S: Source> KeyTree<T, S> {
     /// A tree with nothing in it.
@@ -104,59 +132,71 @@ impl<T, S: Source> KeyTree<T, S> {
     pub const fn new_in(source: S) -> Self {
         Self {
             tree: Tree::new_in(source),
-            blocks: [const { Var::new(ptr::null()) }; BLOCKS],
+            table: Var::new(ptr::null()),
+            room: Var::new(0),
             used: Var::new(0),
             free: Var::new(NONE),
             values: PhantomData,
         }
     }
 
-    /// The block and the place in it of a slot, and how many slots the block has.
-    const fn place(index: u32) -> (usize, usize, usize) {
-        let block = (index as usize / FIRST + 1).ilog2() as usize;
-        let size = FIRST << block;
-        (block, index as usize + FIRST - size, size)
-    }
-
-    /// A slot that is or was in use.
+    /// A slot that is or was in use, to be looked at until the table grows.
+    #[inline]
     fn slot(&self, index: u32) -> Option<&Slot> {
         if index >= self.used.get() {
             return None;
         }
-        let (block, at, _) = Self::place(index);
-        // SAFETY: slots up to `used` lie in blocks that are there until the tree goes, initialised.
-        Some(unsafe { &*self.blocks[block].get().wrapping_add(at) })
+        // SAFETY: the slots up to `used` are there, initialised.
+        Some(unsafe { &*self.table.get().wrapping_add(index as usize) })
     }
 
-    /// Makes sure that there is a slot to take.
-    fn reserve(&self) -> Result<u32, Cond> {
-        if self.free.get() != NONE {
-            return Ok(self.free.get());
-        }
+    /// Makes a slot to be taken, where none is free.
+    #[inline(never)]
+    fn add_slot(&self) -> Result<(), Cond> {
         let index = self.used.get();
-        if index == NONE {
-            return Err(Cond::TooMany);
+        if index == self.room.get() {
+            self.grow_table()?;
         }
-        let (block, at, size) = Self::place(index);
-        if self.blocks[block].get().is_null() {
-            let layout = Layout::array::<Slot>(size).map_err(|_| Cond::BadSize)?;
-            self.blocks[block].set(self.tree.source().alloc(layout)?.cast::<Slot>().as_ptr());
-        }
-        let slot = self.blocks[block].get().cast_mut().wrapping_add(at);
-        // SAFETY: in the block, and not in use yet.
+        let slot = self.table.get().cast_mut().wrapping_add(index as usize);
+        // SAFETY: in the table, and not in use yet.
         unsafe { slot.write(Slot { generation: Var::new(0), next: Var::new(NONE), node: Var::new(ptr::null()) }) };
         self.used.set(index + 1);
         self.free.set(index);
-        Ok(index)
+        Ok(())
+    }
+
+    #[cold]
+    fn grow_table(&self) -> Result<(), Cond> {
+        let room = self.room.get();
+        if room == NONE {
+            return Err(Cond::TooMany);
+        }
+        let more = room.saturating_mul(2).max(FIRST);
+        let new = Self::table_of(more)?;
+        let table = match NonNull::new(self.table.get().cast_mut()) {
+            None => self.tree.source().alloc(new),
+            // SAFETY: the table came from the source with this layout, and no slot of it is looked at now.
+            Some(table) => unsafe { self.tree.source().resize(table.cast(), Self::table_of(room)?, new) },
+        };
+        self.table.set(table?.cast::<Slot>().as_ptr());
+        self.room.set(more);
+        Ok(())
+    }
+
+    fn table_of(slots: u32) -> Result<Layout, Cond> {
+        Layout::array::<Slot>(slots as usize).map_err(|_| Cond::BadSize)
     }
 
     /// The node that a key names.
+    #[inline]
     fn node(&self, key: Key) -> Option<N> {
+        // Keys are made with an odd generation, which a slot has while a node is there.
         let slot = self.slot(key.index).filter(|slot| slot.generation.get() == key.generation)?;
-        if key.generation.is_multiple_of(2) { None } else { N::of(slot.node.get()) }
+        N::of(slot.node.get())
     }
 
     /// The node that a key names, or for no key the root.
+    #[inline]
     fn parent_node(&self, parent: Option<Key>) -> Result<NonNull<u8>, Cond> {
         match parent {
             None => self.tree.root(),
@@ -164,6 +204,7 @@ impl<T, S: Source> KeyTree<T, S> {
         }
     }
 
+    #[inline]
     fn item(node: N) -> NonNull<Item<T>> {
         node.payload().cast()
     }
@@ -191,17 +232,21 @@ impl<T, S: Source> KeyTree<T, S> {
     /// # Errors
     ///
     /// What the source says; `bad_address` if the parent has gone. The value comes back with it.
+    #[inline]
     pub fn insert(&self, parent: Option<Key>, value: T) -> Result<Key, Refused<T>> {
         let made = self.parent_node(parent).and_then(|parent| {
-            let index = self.reserve()?;
+            if self.free.get() == NONE {
+                self.add_slot()?;
+            }
             // SAFETY: a live node of this tree.
             let place = unsafe { self.tree.alloc(parent, Layout::new::<Item<T>>()) }?;
-            Ok((index, place.cast::<Item<T>>()))
+            Ok(place.cast::<Item<T>>())
         });
-        let (index, place) = match made {
-            Ok(made) => made,
+        let place = match made {
+            Ok(place) => place,
             Err(cond) => return Err(Refused { value, cond }),
         };
+        let index = self.free.get();
         // SAFETY: the node was just made for an item.
         unsafe { place.write(Item { slot: index, value }) };
         let Some(slot) = self.slot(index) else { unreachable!("a slot was reserved") };
@@ -267,10 +312,40 @@ impl<T, S: Source> KeyTree<T, S> {
     /// # Panics
     ///
     /// When a value's destructor does: all others are dropped and the memory is given back first.
+    #[inline]
     pub fn free(&mut self, key: Key) -> Result<(), Cond> {
         let node = self.node(key).ok_or(Cond::BadAddress)?;
-        drop(Going { owner: self, top: node, next: Some(node), shred: false });
+        if !needs_drop::<T>() && node.child().is_none() {
+            self.vacate(node);
+            return self.tree.release(node);
+        }
+        self.release(node, false);
         Ok(())
+    }
+
+    /// Drops the values of a subtree and gives their memory back.
+    #[inline(never)]
+    fn release(&self, top: N, shred: bool) {
+        if needs_drop::<T>() {
+            drop(Going { owner: self, top, next: Some(top), shred });
+        } else {
+            self.tree.release_telling(top, shred, |node| self.vacate(node));
+        }
+    }
+
+    /// Makes the slot of a node free, whose keys find nothing from now on.
+    #[inline]
+    fn vacate(&self, node: N) {
+        // SAFETY: every node but the root holds an item.
+        let index = unsafe { (*Self::item(node).as_ptr()).slot };
+        if let Some(slot) = self.slot(index) {
+            slot.node.set(ptr::null());
+            slot.generation.set(slot.generation.get().wrapping_add(1));
+            // A slot whose generations are used up is never taken again.
+            if slot.generation.get() != 0 {
+                slot.next.set(self.free.replace(index));
+            }
+        }
     }
 
     /// The same, and their bytes are destroyed.
@@ -295,7 +370,7 @@ impl<T, S: Source> KeyTree<T, S> {
     #[cfg(feature = "shred")]
     pub fn shred(&mut self, key: Key) -> Result<(), Cond> {
         let node = self.node(key).ok_or(Cond::BadAddress)?;
-        drop(Going { owner: self, top: node, next: Some(node), shred: true });
+        self.release(node, true);
         Ok(())
     }
 
@@ -512,9 +587,11 @@ impl<T, S: Source> KeyTree<T, S> {
         self.tree.stats()
     }
 
-    /// Drops every value.
+    /// Drops every value that wants to be; the nodes go with the tree.
     fn clear(&mut self) {
-        if let Some(root) = N::of(self.tree.root.get()) {
+        if needs_drop::<T>()
+            && let Some(root) = N::of(self.tree.root.get())
+        {
             drop(Going { owner: self, top: root, next: root.after(root), shred: false });
         }
     }
@@ -559,18 +636,9 @@ impl<T, S: Source> Going<'_, T, S> {
     fn drop_values(&mut self) {
         while let Some(node) = self.next {
             self.next = node.after(self.top);
+            self.owner.vacate(node);
             let item = KeyTree::<T, S>::item(node).as_ptr();
-            // SAFETY: every node but the root holds an item, and this one is dropped once.
-            let index = unsafe { (*item).slot };
-            if let Some(slot) = self.owner.slot(index) {
-                slot.node.set(ptr::null());
-                slot.generation.set(slot.generation.get().wrapping_add(1));
-                // A slot whose generations are used up is never taken again.
-                if slot.generation.get() != 0 {
-                    slot.next.set(self.owner.free.replace(index));
-                }
-            }
-            // SAFETY: the slot no longer leads here, so nobody reaches the value any more.
+            // SAFETY: every node but the root holds an item; the slot no longer leads here, so nobody reaches it.
             let value = unsafe { &raw mut (*item).value };
             // SAFETY: as above; it is dropped once.
             unsafe { value.drop_in_place() };
@@ -597,13 +665,12 @@ impl<T, S: Source> Drop for KeyTree<T, S> {
         struct Slots<'t, T, S: Source>(&'t mut KeyTree<T, S>);
         impl<T, S: Source> Drop for Slots<'_, T, S> {
             fn drop(&mut self) {
-                for (number, block) in self.0.blocks.iter().enumerate() {
-                    if let Some(block) = NonNull::new(block.get().cast_mut())
-                        && let Ok(layout) = Layout::array::<Slot>(FIRST << number)
-                    {
-                        // SAFETY: the block came from the source with this layout; no key can be looked up any more.
-                        let _ = unsafe { self.0.tree.source().free(block.cast(), layout) };
-                    }
+                let owner = &*self.0;
+                if let Some(table) = NonNull::new(owner.table.get().cast_mut())
+                    && let Ok(layout) = KeyTree::<T, S>::table_of(owner.room.get())
+                {
+                    // SAFETY: the table came from the source with this layout; no key can be looked up any more.
+                    let _ = unsafe { owner.tree.source().free(table.cast(), layout) };
                 }
             }
         }

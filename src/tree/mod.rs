@@ -663,10 +663,14 @@ impl<S: Source> Tree<S> {
     #[inline]
     pub unsafe fn move_to(&self, node: NonNull<u8>, parent: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
-        let node = unsafe { self.node(node) }?;
+        let node = unsafe { Self::at(node) };
         // SAFETY: the caller's promise.
-        let parent = unsafe { self.node(parent) }?;
-        self.thaw()?;
+        let parent = unsafe { Self::at(parent) };
+        if self.care.get() & !care::TOLD != 0 {
+            self.thaw()?;
+            Self::live(node)?;
+            Self::live(parent)?;
+        }
         // Most have the same, which stands in the root.
         if node.extra_ptr() != parent.extra_ptr() && node.root() != parent.root() {
             return Err(Cond::BadAddress);

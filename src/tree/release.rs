@@ -49,7 +49,7 @@ impl<S: Source> Drop for Doom<'_, S> {
     fn drop(&mut self) {
         // Only after a destructor has panicked is there one left.
         self.run_destructors();
-        self.tree.give_back(self.last, self.above, self.shred);
+        self.tree.give_back(self.last, self.above, self.shred, |_| {});
         if self.whole {
             self.tree.root.set(ptr::null());
             #[cfg(feature = "shred")]
@@ -210,15 +210,33 @@ impl<S: Source> Tree<S> {
 
     /// Gives siblings and all below them back, in the opposite of the order in which nodes are mostly made: a source
     /// that hands the block out first that came back last then hands them out in the order of addresses.
-    fn give_back(&self, last: N, above: Option<N>, shred: bool) {
+    ///
+    /// Each is told of before it goes.
+    #[inline]
+    fn give_back(&self, last: N, above: Option<N>, shred: bool, tell: impl Fn(N)) {
         self.note_peak();
         if !shred && self.is_plain() {
-            Self::each_backwards(last, above, |node| match node.plain_block() {
-                Some(block) => self.give_back_block(&block),
-                None => self.give_back_plain(node),
+            Self::each_backwards(last, above, |node| {
+                tell(node);
+                match node.plain_block() {
+                    Some(block) => self.give_back_block(&block),
+                    None => self.give_back_plain(node),
+                }
             });
         } else {
-            Self::each_backwards(last, above, |node| self.give_back_node(node, shred));
+            Self::each_backwards(last, above, |node| {
+                tell(node);
+                self.give_back_node(node, shred);
+            });
+        }
+    }
+
+    /// Releases a subtree of a tree that has no hooks and tells of each node, backwards, before its memory goes.
+    pub(super) fn release_telling(&self, top: N, shred: bool, tell: impl Fn(N)) {
+        top.unlink();
+        self.give_back(top, None, shred, tell);
+        if !self.refused.get().is_null() {
+            let _ = self.offer_refused();
         }
     }
 
