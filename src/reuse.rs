@@ -337,6 +337,7 @@ impl<S: Source> Reuse<S> {
         let ask = || if zeroed { self.source().alloc_zeroed(layout) } else { self.source().alloc(layout) };
         let block = ask().or_else(|cond| self.make_room(cond).and_then(|()| ask()))?;
         self.large.set(self.large.get() + 1);
+        self.source().begun(block.cast());
         Ok(block)
     }
 
@@ -356,6 +357,7 @@ impl<S: Source> Reuse<S> {
             self.behind.set(self.region.position());
         }
         self.taken.set(self.taken.get() + 1);
+        self.source().begun(block.cast());
         Ok(block)
     }
 
@@ -370,6 +372,7 @@ impl<S: Source> Reuse<S> {
         self.lists.iter().for_each(|head| head.set(ptr::null_mut()));
         self.taken.set(left);
         self.region.go_back(to);
+        self.source().forgotten(NonNull::new(self.first.get()).filter(|_| left == 1));
     }
 
     /// Gives the source what can be given back, after it refused something.

@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 
 use kmem::{Cond, Found, Global, Kind, Node, Store, refs, tree};
 
-use crate::entry::{Entry, FixedTree, OwnTree, with_store};
+use crate::entry::{Entry, FixedTree, with_store};
 use crate::{granules, registry};
 
 /// A live cell.
@@ -126,6 +126,18 @@ pub fn find<'e>(pointer: *mut c_void) -> Result<Hit<'e>, Cond> {
     }
 }
 
+/// The tree and the payload of a node, if it is a plain one of a tree in pages of its own.
+///
+/// A guest of the tree has its memory inside of a block, where none begins.
+#[inline(always)]
+pub fn own_node<'e>(pointer: *mut c_void) -> Option<(&'e granules::Granule, NonNull<u8>)> {
+    let address = pointer.addr();
+    let granule = granules::of_block(address.wrapping_sub(NODE))?;
+    let payload = granule.pointer(address);
+    // SAFETY: a block begins before it, whose first words tell whether it is a live node.
+    if unsafe { granule.tree().is_plain_node(payload) } { Some((granule, payload)) } else { None }
+}
+
 /// The tree and the payload of a node.
 ///
 /// # Errors
@@ -133,19 +145,10 @@ pub fn find<'e>(pointer: *mut c_void) -> Result<Hit<'e>, Cond> {
 /// As for [`find`]; `mismatch` if it is a live cell of another kind.
 #[inline]
 pub fn node<'e>(pointer: *mut c_void) -> Result<(&'e Entry, NonNull<u8>), Cond> {
-    let address = pointer.addr();
-    let block = address.wrapping_sub(NODE);
-    if let Some(granule) = granules::of(block) {
-        let owner = granule.owner();
-        if granule.is_start(block) && owner.guests.get() == 0 {
-            let payload = granule.pointer(address);
-            // SAFETY: a node's block begins before it.
-            if unsafe { owner.store::<OwnTree>().kind_of(payload) }? == Kind::Tree {
-                return Ok((owner, payload));
-            }
-        }
+    match own_node(pointer) {
+        Some((granule, payload)) => Ok((granule.owner(), payload)),
+        None => search_node(pointer),
     }
-    search_node(pointer)
 }
 
 #[cold]
@@ -182,7 +185,7 @@ pub fn going<'e>(pointer: *mut c_void) -> Result<(&'e Entry, NonNull<u8>), Cond>
     let payload = NonNull::new(pointer.cast::<u8>()).ok_or(Cond::BadAddress)?;
     let address = payload.addr().get();
     let block = address.wrapping_sub(NODE);
-    if let Some(granule) = granules::of(block).filter(|granule| granule.is_start(block)) {
+    if let Some(granule) = granules::of_block(block) {
         return Ok((granule.owner(), granule.pointer(address)));
     }
     let owner = registry::owner_of(address).ok_or(Cond::InUse)?;

@@ -1,7 +1,7 @@
 //! Pages for trees that have a region of their own, and which node starts where in them.
 //!
 //! ```text
-//!  address   ├ 17 bits: none ┤├ 15: table ┤├ 16: entry ┤├ 16: within the granule ┤
+//!  address   ├ 17 bits: none ┤├ 15: table ┤├ 16: entry ┤├ 12: unit of the granule ┤├ 4: none ┤
 //!                                  │            │
 //!  TABLES ────────────────────────►│ ──────────►│ ─► Granule: owner, a bit for each 16 bytes
 //!
@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use kmem::platform::{Native, Platform};
 use kmem::{Cond, Grant, MIN_ALIGN, Pages, Source};
 
-use crate::entry::Entry;
+use crate::entry::{Entry, OwnTree};
 
 /// Bytes of a granule, by their logarithm.
 const SHIFT: u32 = 16;
@@ -40,29 +40,47 @@ static TABLES: [AtomicPtr<Table>; OUTER] = [const { AtomicPtr::new(ptr::null_mut
 #[repr(C, align(16))]
 pub struct Granule {
     owner: NonNull<Entry>,
+    /// The owner's tree.
+    tree: NonNull<OwnTree>,
     /// The chunk, by the pointer that the platform gave for all of it.
     chunk: NonNull<u8>,
     /// In a chunk's first granule: the chunk before it, and how long this one is.
     next: Var<*const Self>,
     len: usize,
-    /// Bit by bit: whether a block that is handed out begins there.
+    /// And whether the chunk is one block.
+    whole: Var<bool>,
+    /// Bit by bit: whether a block begins there, which is or was handed out.
     starts: [AtomicU64; UNITS / 64],
 }
 
 /// The record of the granule that holds an address, if it is one of ours.
-#[inline]
 pub fn of<'a>(address: usize) -> Option<&'a Granule> {
-    let slot = slot(address)?;
-    // SAFETY: null, or a record that stays until its granule's memory is given back.
-    unsafe { slot.load(Ordering::Acquire).as_ref() }
+    record(address / MIN_ALIGN)
 }
 
-#[inline]
-fn slot<'a>(address: usize) -> Option<&'a AtomicPtr<Granule>> {
-    let table = TABLES.get(address >> (SHIFT + INNER))?.load(Ordering::Acquire);
+/// The record of the granule in which a block begins, be it live or free; whatever the address is.
+#[inline(always)]
+pub fn of_block<'a>(address: usize) -> Option<&'a Granule> {
+    // What is not aligned to a unit becomes an address that no process has.
+    let unit = address.rotate_right(MIN_ALIGN.ilog2());
+    record(unit).filter(|granule| granule.starts[unit % UNITS / 64].load(Ordering::Relaxed) >> (unit % 64) & 1 != 0)
+}
+
+/// The record of the granule that holds a unit.
+#[inline(always)]
+fn record<'a>(unit: usize) -> Option<&'a Granule> {
+    // SAFETY: null, or a record that stays until its granule's memory is given back.
+    unsafe { slot(unit)?.load(Ordering::Acquire).as_ref() }
+}
+
+/// Where the record of a unit's granule is noted, if there is a table.
+#[inline(always)]
+fn slot<'a>(unit: usize) -> Option<&'a AtomicPtr<Granule>> {
+    let granule = unit / UNITS;
+    let table = TABLES.get(granule >> INNER)?.load(Ordering::Acquire);
     // SAFETY: null, or a table, which stays for good.
     let table = unsafe { table.as_ref() }?;
-    Some(&table[(address >> SHIFT) & ((1 << INNER) - 1)])
+    Some(&table[granule & ((1 << INNER) - 1)])
 }
 
 impl Granule {
@@ -72,25 +90,17 @@ impl Granule {
         unsafe { self.owner.as_ref() }
     }
 
-    #[inline]
-    fn bit(&self, address: usize) -> (&AtomicU64, u64) {
-        let unit = (address & (GRANULE - 1)) / MIN_ALIGN;
-        (&self.starts[unit / 64], 1 << (unit % 64))
+    /// Notes that a block begins there. Only the owner's thread does, so nothing is lost in between.
+    fn set_start(&self, address: usize) {
+        let unit = address / MIN_ALIGN % UNITS;
+        let word = &self.starts[unit / 64];
+        word.store(word.load(Ordering::Relaxed) | 1 << (unit % 64), Ordering::Relaxed);
     }
 
-    /// Whether a node's block begins at an address in this granule.
-    #[inline]
-    pub fn is_start(&self, address: usize) -> bool {
-        let (word, bit) = self.bit(address);
-        word.load(Ordering::Relaxed) & bit != 0 && address.is_multiple_of(MIN_ALIGN)
-    }
-
-    /// Notes whether a block that is handed out begins there. Only the owner's thread does, so nothing is lost in between.
-    #[inline]
-    pub fn set_start(&self, address: usize, is: bool) {
-        let (word, bit) = self.bit(address);
-        let before = word.load(Ordering::Relaxed);
-        word.store(if is { before | bit } else { before & !bit }, Ordering::Relaxed);
+    #[inline(always)]
+    pub fn tree<'a>(&self) -> &'a OwnTree {
+        // SAFETY: only a tree has granules, and it gives its chunks back before it goes.
+        unsafe { self.tree.as_ref() }
     }
 
     /// An address of the chunk as a pointer that is good for all of it.
@@ -118,19 +128,10 @@ impl Granules {
         self.owner.set(Some(owner));
     }
 
-    /// Forgets every node.
-    pub fn clear(&self) {
-        let mut at = self.chunks.get();
-        // SAFETY: null, or the first record of a chunk that is held.
-        while let Some(first) = unsafe { at.as_ref() } {
-            let mut address = first.chunk.addr().get();
-            let end = address + first.len;
-            while let Some(granule) = of(address).filter(|_| address < end) {
-                granule.starts.iter().for_each(|word| word.store(0, Ordering::Relaxed));
-                address += GRANULE;
-            }
-            at = first.next.get();
-        }
+    /// The records of a chunk that begin with this one.
+    fn records(first: &Granule) -> impl Iterator<Item = &Granule> {
+        let start = first.chunk.addr().get();
+        (start..start + first.len).step_by(GRANULE).filter_map(of)
     }
 
     /// Bytes of records in front of a block, and of the whole chunk.
@@ -184,6 +185,8 @@ unsafe impl Source for Granules {
             return Err(Cond::BadSize);
         }
         let owner = self.owner.get().ok_or(Cond::FailAssert)?;
+        // SAFETY: the entry was written before its store asks for anything.
+        let tree = unsafe { owner.as_ref() }.at().cast();
         let (front, len) = Self::chunk(layout.size())?;
         let whole = Self::whole(len)?;
         let grant = Pages::new().grant(whole)?;
@@ -197,16 +200,18 @@ unsafe impl Source for Granules {
         for index in 0..len >> SHIFT {
             let record = Granule {
                 owner,
+                tree,
                 chunk,
                 next: Var::new(self.chunks.get()),
                 len,
+                whole: Var::new(false),
                 starts: [const { AtomicU64::new(0) }; UNITS / 64],
             };
             // SAFETY: the chunk has room for a record for each of its granules at its front.
             let place = unsafe { records.add(index) };
             // SAFETY: as above.
             unsafe { place.write(record) };
-            if let Some(slot) = slot(chunk.addr().get() + index * GRANULE) {
+            if let Some(slot) = slot((chunk.addr().get() + index * GRANULE) / MIN_ALIGN) {
                 slot.store(place.as_ptr(), Ordering::Release);
             }
         }
@@ -223,21 +228,45 @@ unsafe impl Source for Granules {
         // SAFETY: a chunk begins with the record of its first granule.
         let first = unsafe { chunk.cast::<Granule>().as_ref() };
         let next = first.next.get();
-        let all = (chunk.addr().get()..chunk.addr().get() + len).step_by(GRANULE);
+        let units = (chunk.addr().get()..chunk.addr().get() + len).step_by(GRANULE).map(|start| start / MIN_ALIGN);
+        let slots = units.filter_map(slot);
         let records: *mut Granule = chunk.cast().as_ptr();
-        for (index, slot) in all.clone().map(slot).enumerate() {
-            let _ = index;
-            slot.iter().for_each(|slot| slot.store(ptr::null_mut(), Ordering::Release));
-        }
+        slots.clone().for_each(|slot| slot.store(ptr::null_mut(), Ordering::Release));
         // SAFETY: the caller's promise: the chunk of the block is used no more.
         if let Err(cond) = unsafe { Pages::new().free(chunk, Self::whole(len)?) } {
-            for (index, slot) in all.map(slot).enumerate() {
-                slot.iter().for_each(|slot| slot.store(records.wrapping_add(index), Ordering::Release));
+            for (index, slot) in slots.enumerate() {
+                slot.store(records.wrapping_add(index), Ordering::Release);
             }
             return Err(cond);
         }
         self.unlink(records, next);
         Ok(())
+    }
+
+    fn begun(&self, block: NonNull<u8>) {
+        let address = block.addr().get();
+        let Some(granule) = of(address) else { return };
+        granule.set_start(address);
+        // SAFETY: a chunk begins with the record of its first granule.
+        let first = unsafe { granule.chunk.cast::<Granule>().as_ref() };
+        // A region has something of its own at the front of a chunk.
+        let front = (first.len >> SHIFT) * size_of::<Granule>();
+        if address == granule.chunk.addr().get() + front {
+            first.whole.set(true);
+        }
+    }
+
+    fn forgotten(&self, but: Option<NonNull<u8>>) {
+        let mut at = self.chunks.get();
+        // SAFETY: null, or the first record of a chunk that is held.
+        while let Some(first) = unsafe { at.as_ref() } {
+            if !first.whole.get() {
+                let words = Self::records(first).flat_map(|granule| &granule.starts);
+                words.for_each(|word| word.store(0, Ordering::Relaxed));
+            }
+            at = first.next.get();
+        }
+        but.iter().for_each(|block| self.begun(*block));
     }
 }
 

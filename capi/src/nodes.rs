@@ -25,12 +25,20 @@ impl Own {
     }
 }
 
-impl Own {
-    /// Notes whether a block begins there.
-    #[inline(always)]
-    fn note(&self, block: NonNull<u8>, is: bool) {
-        granule(block).iter().for_each(|granule| granule.set_start(block.addr().get(), is));
-    }
+/// What the second word of a block that came back says, where a live node has its size.
+const FREED: usize = usize::MAX;
+
+/// Writes it.
+///
+/// # Safety
+///
+/// The block is ours, and two words long.
+#[inline(always)]
+unsafe fn mark_freed(block: NonNull<u8>) {
+    // SAFETY: the caller's promise.
+    let second = unsafe { block.cast::<usize>().add(1) };
+    // SAFETY: the caller's promise.
+    unsafe { second.write(FREED) };
 }
 
 #[inline]
@@ -42,35 +50,30 @@ fn granule<'a>(block: NonNull<u8>) -> Option<&'a Granule> {
 unsafe impl Source for Own {
     #[inline(always)]
     fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        let block = self.reuse.alloc(layout)?;
-        self.note(block.cast(), true);
-        Ok(block)
+        self.reuse.alloc(layout)
     }
 
     fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        let block = self.reuse.alloc_zeroed(layout)?;
-        self.note(block.cast(), true);
-        Ok(block)
+        self.reuse.alloc_zeroed(layout)
     }
 
     #[inline(always)]
     unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
-        // Before the memory goes, and the note with it.
-        self.note(block, false);
+        // SAFETY: the caller's promise; the least block is two words long.
+        unsafe { mark_freed(block) };
         // SAFETY: the caller's promise.
-        let answer = unsafe { self.reuse.free(block, layout) };
-        if answer.is_err() {
-            self.note(block, true);
-        }
-        answer
+        unsafe { self.reuse.free(block, layout) }
     }
 
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
-        self.note(block, false);
         // SAFETY: the caller's promise.
-        let answer = unsafe { self.reuse.resize(block, old, new) };
-        self.note(answer.map_or(block, NonNull::cast), true);
-        answer
+        let now = unsafe { self.reuse.resize(block, old, new) }?;
+        // A large one has gone with its chunk.
+        if now.cast() != block && granule(block).is_some() {
+            // SAFETY: it is free, and in the region.
+            unsafe { mark_freed(block) };
+        }
+        Ok(now)
     }
 
     fn largest(&self) -> Option<usize> {
@@ -79,16 +82,12 @@ unsafe impl Source for Own {
 
     unsafe fn free_all(&self, blocks: usize, but: Option<NonNull<u8>>) -> bool {
         // SAFETY: the caller's promise.
-        let all = unsafe { self.reuse.free_all(blocks, but) };
-        if all {
-            self.reuse.source().clear();
-            but.iter().for_each(|block| self.note(*block, true));
-        }
-        all
+        unsafe { self.reuse.free_all(blocks, but) }
     }
 }
 
-// SAFETY: a block is only called live while it is noted. What no node is in does not begin as a node's header does.
+// SAFETY: a block that came back says so in its second word, and what was never handed out is not known to begin.
+// What is neither has a header, of a node or of what no node begins like.
 unsafe impl Store for Own {
     const KIND: Kind = Kind::Lin;
     const FINDS_NODES: bool = true;
@@ -99,10 +98,13 @@ unsafe impl Store for Own {
 
     fn locate(&self, block: NonNull<u8>) -> Result<Found, Cond> {
         let address = block.addr().get();
-        let granule = granules::of(address).filter(|granule| granule.is_start(address)).ok_or(Cond::BadAddress)?;
+        let granule = granules::of_block(address).ok_or(Cond::BadAddress)?;
         let payload = granule.pointer(address);
-        // SAFETY: a node's header begins here.
+        // SAFETY: a block begins here, whose first words are written by who has it, or by us.
         let size = unsafe { payload.cast::<Cell>().as_ref() }.size();
+        if size == FREED {
+            return Err(Cond::BadAddress);
+        }
         Ok(Found { payload, kind: Kind::Tree, size, align: MIN_ALIGN, tainted: false, destructor: false })
     }
 

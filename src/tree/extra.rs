@@ -250,6 +250,48 @@ impl<S: Source> Tree<S> {
         }
     }
 
+    /// Whether a release may run code of the caller's: a node has a destructor or a guard, a name or a quota.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// assert!(!tree.has_hooks());
+    /// // SAFETY: the root is a live node.
+    /// unsafe { tree.set_guard(root, Some((|_, _| true, core::ptr::null_mut())))? };
+    /// assert!(tree.has_hooks());
+    /// # unsafe { tree.set_guard(root, None)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[inline]
+    pub fn has_hooks(&self) -> bool {
+        self.care.get() & care::HOOKED != 0
+    }
+
+    /// Whether a live, untainted node that is used as such has its payload at an address, before which a block begins.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: a node's block begins before its payload.
+    /// assert!(unsafe { tree.is_plain_node(root) });
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// A block of the tree's source begins right before the address, by as much as a header takes, and its first two
+    /// words are initialised.
+    #[inline(always)]
+    pub unsafe fn is_plain_node(&self, node: NonNull<u8>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { Self::at(node) }.is_plain()
+    }
+
     /// What a node is used as: `tree`, or another kind if something else stands in it.
     ///
     /// ```

@@ -7,7 +7,7 @@ use kmem::{Cond, Heap, Kind, Tree};
 
 use super::{held, layout, payload, put, put_ptr, source};
 use crate::entry::{self, Entry, FixedTree, Form, GuestTree, Home, OwnTree, with_tree};
-use crate::find::{NODE, node};
+use crate::find::{NODE, node, own_node};
 use crate::nodes::{Guest, Own};
 use crate::process::process_tree;
 use crate::registry;
@@ -28,7 +28,7 @@ fn root(tree: &Entry) -> Result<NonNull<u8>, Cond> {
     with_tree!(tree, tree => tree.root())
 }
 
-#[inline]
+#[cold]
 fn alloc(parent: *mut c_void, len: usize, zeroed: bool) -> Result<(NonNull<[u8]>, Option<&'static Entry>), Cond> {
     let layout = layout(len)?;
     let (entry, parent) = parent_of(parent)?;
@@ -42,6 +42,30 @@ fn alloc(parent: *mut c_void, len: usize, zeroed: bool) -> Result<(NonNull<[u8]>
     Ok((bytes, Some(entry)))
 }
 
+/// What is left of `kmtreea` where not the most common case is met.
+///
+/// # Safety
+///
+/// As for `kmtreea`.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn alloc_slowly(place: *mut *mut c_void, parent: *mut c_void, len: usize) -> Answer {
+    // SAFETY: the caller's promise.
+    unsafe { put(place, || alloc(parent, len, false).map(|(bytes, _)| bytes.cast())) }
+}
+
+/// What is left of `kmtreef`.
+///
+/// # Safety
+///
+/// As for `kmtreef`.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn free_slowly(cell: *mut c_void) -> Answer {
+    // SAFETY: the caller's promise.
+    answer(unsafe { release(cell, false) })
+}
+
 /// Whether a node can go: not the root of a tree in which another store stands.
 fn may_go(entry: &Entry, node: NonNull<u8>) -> Result<(), Cond> {
     if entry.guests.get() == 0 || root(entry)? != node { Ok(()) } else { Err(Cond::InUse) }
@@ -50,7 +74,7 @@ fn may_go(entry: &Entry, node: NonNull<u8>) -> Result<(), Cond> {
 /// # Safety
 ///
 /// The subtree is used no more but by its destructors.
-#[inline]
+#[cold]
 pub unsafe fn release(cell: *mut c_void, shred: bool) -> Result<(), Cond> {
     let (entry, node) = node(cell)?;
     may_go(entry, node)?;
@@ -162,8 +186,19 @@ pub unsafe extern "C" fn kmtreeroot(tree: *mut kmtree) -> *mut c_void {
 /// `where` is null or may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmtreea(r#where: *mut *mut c_void, parent: *mut c_void, len: usize) -> Answer {
+    // The most common case first; whatever it is not, nor grants, is seen to below.
+    if let Some((granule, parent)) = own_node(parent)
+        && let Ok(layout) = layout(len)
+        && let Some(place) = NonNull::new(r#where)
+        // SAFETY: a live node of the tree.
+        && let Ok(bytes) = unsafe { granule.tree().alloc(parent, layout) }
+    {
+        // SAFETY: the caller's promise.
+        unsafe { place.write(bytes.as_ptr().cast()) };
+        return 0;
+    }
     // SAFETY: the caller's promise.
-    unsafe { put(r#where, || alloc(parent, len, false).map(|(bytes, _)| bytes.cast())) }
+    unsafe { alloc_slowly(r#where, parent, len) }
 }
 
 /// The same, zeroed.
@@ -209,8 +244,16 @@ pub unsafe extern "C" fn kmtreezo(r#where: *mut kmptr, parent: *mut c_void, len:
 /// If it is a live node, neither it nor what is below it is used any more but by its destructors.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmtreef(cell: *mut c_void) -> Answer {
+    if let Some((granule, node)) = own_node(cell)
+        && !granule.tree().has_hooks()
+        // SAFETY: a live node of the tree.
+        && unsafe { granule.tree().header(node) }.parent().is_some()
+    {
+        // SAFETY: a live node of the tree, and not its root, under which guests are; the caller's promise.
+        return answer(unsafe { granule.tree().free(node) });
+    }
     // SAFETY: the caller's promise.
-    answer(unsafe { release(cell, false) })
+    unsafe { free_slowly(cell) }
 }
 
 /// The same, and all bytes are destroyed.
