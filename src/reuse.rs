@@ -419,7 +419,9 @@ unsafe impl<S: Source> Source for Reuse<S> {
         let (from, to) = (old.size().max(1), new.size().max(1));
         if from > LARGE && to > LARGE {
             // SAFETY: the caller's promise; a block of this size is the source's own.
-            return unsafe { self.source().resize(block, old, new) };
+            let moved = unsafe { self.source().resize(block, old, new) }?;
+            self.source().begun(moved.cast());
+            return Ok(moved);
         }
         if from <= LARGE && to <= LARGE && list(from) == list(to) {
             show(block, new.size());

@@ -26,7 +26,8 @@ impl Own {
 }
 
 /// What the second word of a block that came back says, where a live node has its size.
-const FREED: usize = usize::MAX;
+/// No size, and nothing that bytes are filled with.
+const FREED: usize = 0xb3f1_5c1f_9a37_d0e2;
 
 /// Writes it.
 ///
