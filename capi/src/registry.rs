@@ -254,28 +254,75 @@ fn search<'a>(store: usize) -> Result<&'a Entry, Cond> {
     Ok(unsafe { owner.as_ref() })
 }
 
-/// Proves the ranges: their order, that they nest, and that each is where it can be found.
 #[cfg(test)]
-pub fn check() {
-    let ranges = RANGES.lock();
-    let mut path = std::vec::Vec::new();
-    let mut at = read(ranges.root.get());
-    let mut last = None::<&Range>;
-    while at.is_some() || !path.is_empty() {
-        while let Some(range) = at {
-            path.push(range);
-            at = read(range.left.get());
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    impl Ranges {
+        /// Proves the ranges: their order, that they nest, and that each is where it can be found.
+        fn check(&self) -> usize {
+            let (mut path, mut at, mut last, mut count) = (Vec::new(), read(self.root.get()), None::<&Range>, 0);
+            while at.is_some() || !path.is_empty() {
+                while let Some(range) = at {
+                    path.push(range);
+                    at = read(range.left.get());
+                }
+                let range = path.pop().expect("something is left");
+                for below in [read(range.left.get()), read(range.right.get())].into_iter().flatten() {
+                    assert!(below.priority() <= range.priority(), "it is a heap");
+                }
+                assert!(last.is_none_or(|last| last.start < range.start), "it is in order");
+                if let Some(outer) = read(range.outer.get()) {
+                    assert!(outer.start < range.start && range.end <= outer.end, "it lies within");
+                }
+                assert!(ptr::eq(self.holding(range.start).expect("it is found"), range));
+                (last, at, count) = (Some(range), read(range.right.get()), count + 1);
+            }
+            count
         }
-        let range = path.pop().expect("something is left");
-        for below in [read(range.left.get()), read(range.right.get())].into_iter().flatten() {
-            assert!(below.priority() <= range.priority());
+    }
+
+    /// Random ranges come and go: each address is held by the innermost one, as a search of all says too.
+    #[test]
+    fn an_address_is_held_by_the_innermost_range() {
+        let ranges = Ranges { root: Var::new(ptr::null()) };
+        let mut live: Vec<Box<Range>> = Vec::new();
+        let mut dice = 7_u64;
+        let mut roll = |sides: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from((dice >> 33) % sides).expect("small")
+        };
+        for round in 0..6000 {
+            let start = 64 + roll(4000) * 16;
+            let end = start + 16 + roll(if round % 3 == 0 { 2000 } else { 40 }) * 16;
+            let fits = |other: &Box<Range>| {
+                end <= other.start || start >= other.end || (other.start < start && end <= other.end)
+            };
+            match ranges.place(start, end) {
+                Ok(outer) => {
+                    assert!(live.iter().all(fits), "what is let in crosses nothing and holds nothing");
+                    let range = Box::new(Range::new(NonNull::dangling(), start, end));
+                    range.outer.set(outer);
+                    ranges.insert(&range);
+                    live.push(range);
+                }
+                Err(_) => assert!(!live.iter().all(fits), "what is kept out does"),
+            }
+            if live.len() > 60 || roll(3) == 0 {
+                // A range that holds others goes after them.
+                let holds_none = |range: &Range| !live.iter().any(|other| ptr::eq(other.outer.get(), range));
+                if let Some(at) = (0..live.len()).find(|at| holds_none(&live[*at]) && roll(4) == 0) {
+                    let range = live.swap_remove(at);
+                    ranges.remove(&range);
+                }
+            }
+            let address = roll(70_000);
+            let within = live.iter().filter(|range| range.start <= address && address < range.end);
+            let innermost = within.max_by_key(|range| range.start).map(|range| ptr::from_ref(&**range));
+            assert_eq!(ranges.holding(address).map(ptr::from_ref), innermost);
+            assert_eq!(ranges.check(), live.len());
         }
-        assert!(last.is_none_or(|last| last.start < range.start), "in order");
-        if let Some(outer) = read(range.outer.get()) {
-            assert!(outer.start < range.start && range.end <= outer.end, "within");
-        }
-        assert!(ptr::eq(ranges.holding(range.start).expect("found"), range));
-        last = Some(range);
-        at = read(range.right.get());
     }
 }

@@ -1,5 +1,7 @@
 /* Stores in bytes of the caller's ask the system for nothing: whoever maps, unmaps or grows memory here is killed. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

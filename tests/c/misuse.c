@@ -2,7 +2,9 @@
  * Each misuse in a process of its own: it is refused with the right condition, changes nothing, and whoever did it can
  * go on.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,13 +23,12 @@ static void find_wild(void) {
     CHECK(pages != (char *)MAP_FAILED);
     /* The middle one can be read, and what would be a header in front of it cannot. */
     CHECK(mprotect(pages, page, PROT_NONE) == 0 && mprotect(pages + 2 * page, page, PROT_NONE) == 0);
-    void *block = malloc(64);
-    uintptr_t gone = (uintptr_t)block;
-    free(block);
+    char *others = (char *)malloc(64);
+    CHECK(others != NULL);
     wild[wilds++] = NULL;
     wild[wilds++] = bytes + 32;
     wild[wilds++] = local + 32;
-    wild[wilds++] = (void *)gone;
+    wild[wilds++] = others + 32;
     wild[wilds++] = pages + page;
     wild[wilds++] = pages + 2 * page;
     wild[wilds++] = (void *)(uintptr_t)0x8000000000000010u;
