@@ -324,8 +324,13 @@ pub fn make<T: Placed>(
     let store = unsafe { base.add(ENTRY) }.cast::<T>();
     // SAFETY: as above, aligned.
     unsafe { store.write(build(entry, from)) };
+    let host = match lies {
+        // SAFETY: it was just asked for the home.
+        Lies::In(host) => Some(unsafe { host.as_ref() }),
+        _ => None,
+    };
     // SAFETY: the entry stays until the store is destroyed.
-    if let Err(cond) = unsafe { registry::register(entry.cast()) } {
+    if let Err(cond) = unsafe { registry::register(entry.cast(), host) } {
         // SAFETY: just written.
         let entry = unsafe { entry.as_ref() };
         // SAFETY: named nowhere.

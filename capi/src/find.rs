@@ -33,6 +33,9 @@ pub const NODE: usize = size_of::<Node>();
 /// In front of a counted cell's payload.
 const REF: usize = size_of::<kmem::RefCell>();
 
+/// How many trees may lie in each other, the innermost in the nodes of the next.
+pub const NESTED: usize = 8;
+
 /// An answer that settles the matter, though it is a refusal.
 fn settles(cond: Cond) -> bool {
     matches!(cond, Cond::InUse | Cond::FailAssert)
@@ -51,33 +54,41 @@ fn own_cell<'e>(store: Option<&'e Entry>, own: Kind, found: Found) -> Result<Hit
 /// A cell of this store, or one that is built in a cell of it.
 #[cold]
 pub fn in_store(store: &Entry, payload: NonNull<u8>) -> Result<Hit<'_>, Cond> {
-    match store.locate(payload) {
-        Ok(found) => return own_cell(Some(store), store.kind(), found),
-        Err(cond) if settles(cond) => return Err(cond),
-        Err(_) => {}
+    let mut store = store;
+    loop {
+        match store.locate(payload) {
+            Ok(found) => return own_cell(Some(store), store.kind(), found),
+            Err(cond) if settles(cond) => return Err(cond),
+            Err(_) => {}
+        }
+        match with_store!(store, it => refs::locate_in(it, payload)) {
+            Ok(found) => return Ok(Hit { store: Some(store), kind: Kind::Ref, found }),
+            Err(cond) if settles(cond) => return Err(cond),
+            Err(_) => {}
+        }
+        match guest(store, payload)? {
+            Some(tree) => store = tree,
+            None => return overwritten(payload, |block| store.locate(block)),
+        }
     }
-    match with_store!(store, it => refs::locate_in(it, payload)) {
-        Ok(found) => return Ok(Hit { store: Some(store), kind: Kind::Ref, found }),
-        Err(cond) if settles(cond) => return Err(cond),
-        Err(_) => {}
-    }
-    if let Ok(block) = with_store!(store, it => it.locate_behind(payload, NODE, store.node_mark())) {
-        return guest_node(block, payload);
-    }
-    overwritten(payload, |block| store.locate(block))
 }
 
-/// A node of a tree that has its nodes in another store.
-fn guest_node<'e>(block: NonNull<u8>, payload: NonNull<u8>) -> Result<Hit<'e>, Cond> {
-    let offset = payload.addr().get() - block.addr().get();
-    // SAFETY: a payload lies in its block.
-    let payload = unsafe { block.add(offset) };
-    // SAFETY: the block is marked as one in which a node stands.
-    let tree = unsafe { tree::context_of(payload) }.cast::<Entry>().cast_const();
-    // SAFETY: null, or the entry of the tree, which is there as long as its nodes.
-    let Some(tree) = (unsafe { tree.as_ref() }) else { return Err(Cond::InUse) };
-    let found = tree.locate(payload)?;
-    own_cell(Some(tree), Kind::Tree, found)
+/// The tree that has a node in a cell of the store, where the payload is the node's or lies further in.
+fn guest<'e>(store: &Entry, payload: NonNull<u8>) -> Result<Option<&'e Entry>, Cond> {
+    // A node's own, a counted cell's in it, or one of a tree that lies in that tree, and so on.
+    let offsets = (1..=NESTED).flat_map(|nodes| [nodes * NODE, nodes * NODE + REF]);
+    for offset in offsets {
+        let Ok(block) = with_store!(store, it => it.locate_behind(payload, offset, store.node_mark())) else {
+            continue;
+        };
+        // SAFETY: the block is marked as one in which a node stands, so its header is there.
+        let node = unsafe { block.add(NODE) };
+        // SAFETY: as above.
+        let tree = unsafe { tree::context_of(node) }.cast::<Entry>().cast_const();
+        // SAFETY: null, or the entry of the tree, which is there as long as its nodes.
+        return unsafe { tree.as_ref() }.map(Some).ok_or(Cond::InUse);
+    }
+    Ok(None)
 }
 
 /// Where there is nothing: whether that is so because a header in front was overwritten.
@@ -114,13 +125,12 @@ fn in_process<'e>(payload: NonNull<u8>) -> Result<Hit<'e>, Cond> {
 /// released.
 pub fn find<'e>(pointer: *mut c_void) -> Result<Hit<'e>, Cond> {
     let payload = NonNull::new(pointer.cast::<u8>()).ok_or(Cond::BadAddress)?;
-    let address = payload.addr().get();
-    if let Some(owner) = registry::owner_of(address) {
+    // A payload of no size may begin where its memory ends, but what is in front of it is in its memory.
+    let front = payload.addr().get().wrapping_sub(1);
+    if let Some(owner) = registry::owner_of(front) {
         return in_store(owner, payload);
     }
-    // The node at the front of a granule has its header in the one before.
-    let granule = granules::of(address).or_else(|| granules::of(address.wrapping_sub(NODE)));
-    match granule {
+    match granules::of(front) {
         Some(granule) => in_store(granule.owner(), payload),
         None => in_process(payload),
     }
@@ -188,7 +198,7 @@ pub fn going<'e>(pointer: *mut c_void) -> Result<(&'e Entry, NonNull<u8>), Cond>
     if let Some(granule) = granules::of_block(block) {
         return Ok((granule.owner(), granule.pointer(address)));
     }
-    let owner = registry::owner_of(address).ok_or(Cond::InUse)?;
+    let owner = registry::owner_of(address.wrapping_sub(1)).ok_or(Cond::InUse)?;
     let tree = owner.as_a::<FixedTree>().map_err(|_| Cond::InUse)?;
     let block = tree.source().locate_behind(payload, NODE, Kind::Tree)?;
     // SAFETY: the payload lies in the block that was found.

@@ -1,11 +1,13 @@
 //! What trees take their nodes from: pages of their own, or another store.
 
 use core::alloc::Layout;
+use core::iter::successors;
 use core::ptr::NonNull;
 
 use kmem::{Cell, Cond, Found, Grant, Head, Kind, MIN_ALIGN, Reuse, Source, Store};
 
-use crate::entry::{Entry, with_store};
+use crate::entry::{Entry, GuestTree, with_store};
+use crate::find::NESTED;
 use crate::granules::{self, Granule, Granules};
 
 /// A region that is used again, in pages of the tree's own, with a note of where each block begins.
@@ -137,8 +139,12 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub const fn new(host: NonNull<Entry>) -> Self {
-        Self { host }
+    /// # Errors
+    ///
+    /// `too_many` where as many trees lie in each other as can be told apart.
+    pub fn new(host: &Entry) -> Result<Self, Cond> {
+        let trees = successors(Some(host), |host| host.as_a::<GuestTree>().ok().map(|tree| tree.source().host()));
+        if trees.count() > NESTED { Err(Cond::TooMany) } else { Ok(Self { host: NonNull::from(host) }) }
     }
 
     fn host(&self) -> &Entry {

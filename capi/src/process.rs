@@ -62,7 +62,7 @@ fn begin<'e>() -> &'e Entry {
         unsafe { home.write(made) };
         // What is a static of this library holds nothing that is registered.
         // SAFETY: it stays for good.
-        let _ = unsafe { registry::register(owner.cast()) };
+        let _ = unsafe { registry::register(owner.cast(), None) };
         ENTRY_OF_PROCESS.store(entry, Ordering::Release);
     }
     // SAFETY: written, and it stays for good.

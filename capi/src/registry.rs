@@ -35,12 +35,22 @@ pub struct Range {
     end: usize,
     owner: NonNull<Entry>,
     outer: Var<*const Self>,
+    /// The store in whose memory it lies; it cannot be destroyed before this is forgotten.
+    host: Var<*const Entry>,
 }
 
 impl Range {
     pub const fn new(owner: NonNull<Entry>, start: usize, end: usize) -> Self {
         let none = ptr::null();
-        Self { left: Var::new(none), right: Var::new(none), start, end, owner, outer: Var::new(none) }
+        Self {
+            left: Var::new(none),
+            right: Var::new(none),
+            start,
+            end,
+            owner,
+            outer: Var::new(none),
+            host: Var::new(ptr::null()),
+        }
     }
 
     /// Its place among its like, by which the treap is a heap: what is as good as drawn by lot.
@@ -157,11 +167,10 @@ impl Ranges {
     }
 
     /// The store in whose memory something stands that begins at an address.
-    fn host<'a>(outer: *const Range, start: usize) -> Option<&'a Entry> {
+    fn host(outer: *const Range, start: usize) -> *const Entry {
         match read(outer) {
-            // SAFETY: the owner of a registered range is there.
-            Some(range) => Some(unsafe { range.owner.as_ref() }),
-            None => granules::of(start).map(granules::Granule::owner),
+            Some(range) => range.owner.as_ptr(),
+            None => granules::of(start).map_or(ptr::null(), |granule| ptr::from_ref(granule.owner())),
         }
     }
 }
@@ -175,7 +184,7 @@ pub fn may_register(start: usize, end: usize) -> Result<(), Cond> {
     RANGES.lock().place(start, end).map(drop)
 }
 
-/// Takes a range in. If it is a store's, it is counted by the store in whose memory it lies.
+/// Takes a range in. It is counted by the store in whose memory it lies: `host`, or whichever is found there.
 ///
 /// # Errors
 ///
@@ -184,13 +193,15 @@ pub fn may_register(start: usize, end: usize) -> Result<(), Cond> {
 /// # Safety
 ///
 /// The range stays where it is, with its owner, until it is forgotten.
-pub unsafe fn register(range: NonNull<Range>) -> Result<(), Cond> {
+pub unsafe fn register(range: NonNull<Range>, host: Option<&Entry>) -> Result<(), Cond> {
     // SAFETY: the caller's promise.
     let range = unsafe { range.as_ref() };
     let ranges = RANGES.lock();
     let outer = ranges.place(range.start, range.end)?;
     range.outer.set(outer);
-    if let Some(host) = Ranges::host(outer, range.start) {
+    range.host.set(host.map_or_else(|| Ranges::host(outer, range.start), ptr::from_ref));
+    // SAFETY: null, or a store that is there.
+    if let Some(host) = unsafe { range.host.get().as_ref() } {
         host.guests.set(host.guests.get() + 1);
     }
     ranges.insert(range);
@@ -207,7 +218,8 @@ pub unsafe fn forget(range: NonNull<Range>) {
     let range = unsafe { range.as_ref() };
     let ranges = RANGES.lock();
     ranges.remove(range);
-    if let Some(host) = Ranges::host(range.outer.get(), range.start) {
+    // SAFETY: null, or a store that is there as long as it has a guest.
+    if let Some(host) = unsafe { range.host.get().as_ref() } {
         host.guests.set(host.guests.get() - 1);
     }
     let entry = range.owner.as_ptr();
@@ -297,18 +309,17 @@ mod tests {
         for round in 0..6000 {
             let start = 64 + roll(4000) * 16;
             let end = start + 16 + roll(if round % 3 == 0 { 2000 } else { 40 }) * 16;
-            let fits = |other: &Box<Range>| {
-                end <= other.start || start >= other.end || (other.start < start && end <= other.end)
-            };
+            let fits =
+                |other: &Range| end <= other.start || start >= other.end || (other.start < start && end <= other.end);
             match ranges.place(start, end) {
                 Ok(outer) => {
-                    assert!(live.iter().all(fits), "what is let in crosses nothing and holds nothing");
+                    assert!(live.iter().all(|other| fits(other)), "what is let in crosses nothing and holds nothing");
                     let range = Box::new(Range::new(NonNull::dangling(), start, end));
                     range.outer.set(outer);
                     ranges.insert(&range);
                     live.push(range);
                 }
-                Err(_) => assert!(!live.iter().all(fits), "what is kept out does"),
+                Err(_) => assert!(!live.iter().all(|other| fits(other)), "what is kept out does"),
             }
             if live.len() > 60 || roll(3) == 0 {
                 // A range that holds others goes after them.

@@ -56,6 +56,14 @@ impl Src {
         Ok((Layout::from_size_align(size, align).map_err(|_| Cond::BadSize)?, front))
     }
 
+    fn host(&self) -> Option<&Entry> {
+        match &self.from {
+            // SAFETY: a store in which another stands is not destroyed.
+            From::In(host) => Some(unsafe { host.as_ref() }),
+            _ => None,
+        }
+    }
+
     fn take(&self, whole: Layout) -> Result<Grant, Cond> {
         match &self.from {
             From::Process => grant_of_process(whole),
@@ -108,7 +116,7 @@ unsafe impl Source for Src {
         // SAFETY: as above, aligned.
         unsafe { range.write(Range::new(self.owner, address, start.addr().get() + len)) };
         // SAFETY: the range stays until the block is given back.
-        if let Err(cond) = unsafe { registry::register(range) } {
+        if let Err(cond) = unsafe { registry::register(range, self.host()) } {
             // SAFETY: just taken, and unused.
             unsafe { self.give_back(start, whole) }?;
             return Err(cond);
@@ -133,7 +141,7 @@ unsafe impl Source for Src {
         if answer.is_err() {
             // It was in until just now, so it can be in again.
             // SAFETY: what is refused is as it was.
-            unsafe { registry::register(range) }?;
+            unsafe { registry::register(range, self.host()) }?;
         }
         answer
     }

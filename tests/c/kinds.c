@@ -370,6 +370,30 @@ static void stores_in_stores(void) {
     OK(kmtreex(tree));
     OK(kmheapx(heap));
 
+    /* A tree in a tree in a tree, and what may stand in the innermost. */
+    kmtree *trees[9];
+    OK(kmtreei(&trees[0]));
+    for (int i = 1; i < 9; i++) OK(kmtreei_in(&trees[i], &trees[i - 1]->id));
+    kmtree *one_more = NULL;
+    IS(kmtreei_in(&one_more, &trees[8]->id), kmcond_too_many);
+    void *deep, *counted, *none;
+    OK(kmtreea(&deep, kmtreeroot(trees[8]), 10));
+    OK(kmrefa_in(&counted, &trees[8]->id, 0));
+    OK(kmrefa_in(&none, &trees[3]->id, 0));
+    OK(kmlini_in(&lin, &trees[8]->id, 0));
+    OK(kmlina(&cell, lin, 0));
+    for (int i = 0; i < 9; i++) IS(kmtreex(trees[i]), kmcond_in_use);
+    IS(kmheapf(deep), kmcond_mismatch);
+    IS(kmheapf(counted), kmcond_mismatch);
+    OK(kmrefu(none));
+    OK(kmrefd(none));
+    OK(kmrefd(none));
+    OK(kmrefd(counted));
+    OK(kmtreef(deep));
+    OK(kmlinf(lin, cell));
+    OK(kmlinx(lin));
+    for (int i = 9; i-- > 0;) OK(kmtreex(trees[i]));
+
     /* Each kind in each other. */
     for (int host = 0; host < 4; host++) {
         kmheap *h = NULL;

@@ -11,7 +11,8 @@ static kmtree *trees[THREADS];
 
 static void *work(void *arg) {
     int me = (int)(intptr_t)arg;
-    void *cells[16] = {0}, *cell;
+    void *cells[16], *cell;
+    memset(cells, 0, sizeof cells);
     unsigned dice = (unsigned)me * 2654435761u + 1;
     for (int i = 0; i < ROUNDS; i++) {
         dice = dice * 1664525u + 1013904223u;

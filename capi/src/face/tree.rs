@@ -139,7 +139,8 @@ pub unsafe extern "C" fn kmtreeif(r#where: *mut *mut kmtree, buf: *mut c_void, l
 pub unsafe extern "C" fn kmtreei_in(r#where: *mut *mut kmtree, source: *mut kmcell) -> Answer {
     let make = || {
         let host = self::source(source)?;
-        tell(entry::make(Home::In(host), |_, _| Tree::managed_in(Guest::new(NonNull::from(host))))?)
+        let nodes = Guest::new(host)?;
+        tell(entry::make(Home::In(host), |_, _| Tree::managed_in(nodes))?)
     };
     // SAFETY: the caller's promise.
     unsafe { put(r#where, make) }
