@@ -90,11 +90,12 @@ impl Granule {
         unsafe { self.owner.as_ref() }
     }
 
-    /// Notes that a block begins there. Only the owner's thread does, so nothing is lost in between.
-    fn set_start(&self, address: usize) {
+    /// Notes whether a block begins there. Only the owner's thread does, so nothing is lost in between.
+    pub fn set_start(&self, address: usize, is: bool) {
         let unit = address / MIN_ALIGN % UNITS;
         let word = &self.starts[unit / 64];
-        word.store(word.load(Ordering::Relaxed) | 1 << (unit % 64), Ordering::Relaxed);
+        let (before, bit) = (word.load(Ordering::Relaxed), 1 << (unit % 64));
+        word.store(if is { before | bit } else { before & !bit }, Ordering::Relaxed);
     }
 
     #[inline(always)]
@@ -246,7 +247,7 @@ unsafe impl Source for Granules {
     fn begun(&self, block: NonNull<u8>) {
         let address = block.addr().get();
         let Some(granule) = of(address) else { return };
-        granule.set_start(address);
+        granule.set_start(address, true);
         // SAFETY: a chunk begins with the record of its first granule.
         let first = unsafe { granule.chunk.cast::<Granule>().as_ref() };
         // A region has something of its own at the front of a chunk.

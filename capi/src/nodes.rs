@@ -44,6 +44,18 @@ unsafe fn mark_freed(block: NonNull<u8>) {
     unsafe { second.write(FREED) };
 }
 
+/// Whether a block is not for a node, but for what few of them have: nodes ask for a unit's alignment at least. It is
+/// not known to begin while it is live, so that nothing is taken for a node in front of which it stands.
+#[inline(always)]
+fn is_part(layout: Layout) -> bool {
+    layout.align() < MIN_ALIGN
+}
+
+#[cold]
+fn note(block: NonNull<u8>, begins: bool) {
+    granule(block).iter().for_each(|granule| granule.set_start(block.addr().get(), begins));
+}
+
 #[inline]
 fn granule<'a>(block: NonNull<u8>) -> Option<&'a Granule> {
     granules::of(block.addr().get())
@@ -53,7 +65,11 @@ fn granule<'a>(block: NonNull<u8>) -> Option<&'a Granule> {
 unsafe impl Source for Own {
     #[inline(always)]
     fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
-        self.reuse.alloc(layout)
+        let block = self.reuse.alloc(layout)?;
+        if is_part(layout) {
+            note(block.cast(), false);
+        }
+        Ok(block)
     }
 
     fn alloc_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
@@ -64,6 +80,9 @@ unsafe impl Source for Own {
     unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
         // SAFETY: the caller's promise; the least block is two words long.
         unsafe { mark_freed(block) };
+        if is_part(layout) {
+            note(block, true);
+        }
         // SAFETY: the caller's promise.
         unsafe { self.reuse.free(block, layout) }
     }
@@ -90,7 +109,7 @@ unsafe impl Source for Own {
 }
 
 // SAFETY: a block that came back says so in its second word, and what was never handed out is not known to begin.
-// What is neither has a header, of a node or of what no node begins like.
+// What is neither is a node, with its header in front.
 unsafe impl Store for Own {
     const KIND: Kind = Kind::Lin;
     const FINDS_NODES: bool = true;
@@ -203,6 +222,13 @@ unsafe impl Store for Guest {
         let found = self.host().locate(block)?;
         let kind = if found.kind == self.host().node_mark() { Kind::Tree } else { Kind::Lin };
         Ok(Found { kind, ..found })
+    }
+
+    /// All alignments are alike here: so there is one place to look at, however deep trees lie in each other.
+    fn locate_behind(&self, payload: NonNull<u8>, header: usize, kind: Kind) -> Result<NonNull<u8>, Cond> {
+        let block = NonNull::new(payload.as_ptr().wrapping_sub(header)).ok_or(Cond::BadAddress)?;
+        let found = self.locate(block)?;
+        if found.kind == kind { Ok(found.payload) } else { Err(Cond::BadAddress) }
     }
 
     unsafe fn release(&self, _: NonNull<u8>, _: bool) -> Result<(), Cond> {
