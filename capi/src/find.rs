@@ -15,6 +15,7 @@ use core::ptr::NonNull;
 use kmem::{Cond, Found, Global, Kind, Node, Store, refs, tree};
 
 use crate::entry::{Entry, FixedTree, with_store};
+use crate::seeded::seeded;
 use crate::{granules, registry};
 
 /// A live cell.
@@ -126,7 +127,7 @@ fn in_process<'e>(payload: NonNull<u8>) -> Result<Hit<'e>, Cond> {
 pub fn find<'e>(pointer: *mut c_void) -> Result<Hit<'e>, Cond> {
     let payload = NonNull::new(pointer.cast::<u8>()).ok_or(Cond::BadAddress)?;
     // A payload of no size may begin where its memory ends, but what is in front of it is in its memory.
-    let front = payload.addr().get().wrapping_sub(1);
+    let front = payload.addr().get().wrapping_sub(usize::from(!seeded("a_cell_of_no_size_is_looked_for_behind")));
     if let Some(owner) = registry::owner_of(front) {
         return in_store(owner, payload);
     }

@@ -27,5 +27,6 @@ mod granules;
 mod nodes;
 mod process;
 mod registry;
+mod seeded;
 mod source;
 pub mod types;

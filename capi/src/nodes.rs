@@ -9,6 +9,7 @@ use kmem::{Cell, Cond, Found, Grant, Head, Kind, MIN_ALIGN, Reuse, Source, Store
 use crate::entry::{Entry, GuestTree, with_store};
 use crate::find::NESTED;
 use crate::granules::{self, Granule, Granules};
+use crate::seeded::seeded;
 
 /// A region that is used again, in pages of the tree's own, with a note of where each block begins.
 pub struct Own {
@@ -38,6 +39,9 @@ const FREED: usize = 0xb3f1_5c1f_9a37_d0e2;
 /// The block is ours, and two words long.
 #[inline(always)]
 unsafe fn mark_freed(block: NonNull<u8>) {
+    if seeded("a_freed_node_is_not_marked") {
+        return;
+    }
     // SAFETY: the caller's promise.
     let second = unsafe { block.cast::<usize>().add(1) };
     // SAFETY: the caller's promise.

@@ -25,6 +25,7 @@ use kmem::platform::Locked;
 
 use crate::entry::{ENTRY, Entry};
 use crate::granules;
+use crate::seeded::seeded;
 
 /// A stretch of memory that a store has.
 #[repr(C)]
@@ -105,7 +106,7 @@ impl Ranges {
             if address < range.end {
                 return at;
             }
-            at = read(range.outer.get());
+            at = read(range.outer.get()).filter(|_| !seeded("an_outer_range_is_forgotten"));
         }
         None
     }
@@ -226,7 +227,7 @@ pub unsafe fn forget(range: NonNull<Range>) {
     // The home is the last that a store has.
     if ptr::addr_eq(range, entry) {
         let slot = known(entry.addr() + ENTRY);
-        if slot.load(Ordering::Relaxed) == entry {
+        if slot.load(Ordering::Relaxed) == entry && !seeded("a_store_is_known_when_it_has_gone") {
             slot.store(ptr::null_mut(), Ordering::Release);
         }
     }

@@ -20,7 +20,8 @@ struct Room([u8; ROOM]);
 
 static mut BYTES: [Room; ROOMS] = [const { Room([0; ROOM]) }; ROOMS];
 
-const NAMES: [&CStr; 4] = [c"", c"request", c"struct request", c"a name that is a good deal longer than the others are"];
+const NAMES: [&CStr; 4] =
+    [c"", c"request", c"struct request", c"a name that is a good deal longer than the others are"];
 
 /// What destructors and guards saw.
 #[derive(Default)]
@@ -235,9 +236,8 @@ impl Script<'_> {
     }
 
     fn tops(&self, store: usize) -> Vec<usize> {
-        let mut tops = self.cells(|cell| {
-            cell.live && cell.kind == Kind::Tree && cell.store == Some(store) && cell.parent.is_none()
-        });
+        let mut tops = self
+            .cells(|cell| cell.live && cell.kind == Kind::Tree && cell.store == Some(store) && cell.parent.is_none());
         tops.sort_by_key(|cell| self.world.cells[*cell].age);
         tops
     }
@@ -312,7 +312,8 @@ impl Script<'_> {
         if store.is_none() && !matches!(kind, Kind::Heap | Kind::Ref) {
             return;
         }
-        let under = if kind == Kind::Tree { self.cell(|cell| cell.kind == Kind::Tree && cell.store == store) } else { None };
+        let under =
+            if kind == Kind::Tree { self.cell(|cell| cell.kind == Kind::Tree && cell.store == store) } else { None };
         let parent = match (kind, under, store) {
             (Kind::Tree, Some(under), _) => self.world.cells[under].at,
             (Kind::Tree, None, Some(0)) if how & 128 != 0 => ptr::null_mut(),
@@ -357,9 +358,9 @@ impl Script<'_> {
         let len = if kind == Kind::Pool { self.world.stores[store.expect("a pool")].cellsz } else { len };
         let bounded = |store: usize| {
             let chain = std::iter::successors(Some(store), |store| self.world.stores[*store].host);
-            chain.into_iter().any(|store| {
-                self.world.stores[store].room.is_some() || self.world.stores[store].kind == Kind::Pool
-            })
+            chain
+                .into_iter()
+                .any(|store| self.world.stores[store].room.is_some() || self.world.stores[store].kind == Kind::Pool)
         };
         let can = kind != Kind::Tree || self.world.has_quota(under, len.saturating_add(NODE), None);
         if len > isize::MAX as usize - 64 {
@@ -878,7 +879,8 @@ impl Script<'_> {
             if of == kind {
                 assert!(found.iter().any(|(place, size, _)| (*place, *size) == (at.addr(), len)), "a walk sees {of:?}");
             } else {
-                let inside = |(place, size, _): &&(usize, usize, usize)| at.addr() > *place && at.addr() <= place + size;
+                let inside =
+                    |(place, size, _): &&(usize, usize, usize)| at.addr() > *place && at.addr() <= place + size;
                 let seen = found.iter().find(inside).map(|(.., refs)| *refs);
                 assert_eq!(seen, Some(refs), "a walk sees a count");
             }

@@ -11,6 +11,7 @@ use crate::entry::with_store;
 use crate::entry::with_tree;
 use crate::find::{Hit, counted, find, in_store, node};
 use crate::registry;
+use crate::seeded::seeded;
 #[cfg(feature = "shred")]
 use crate::types::kmcell;
 use crate::types::{Answer, UNKNOWN, answer, kmptr};
@@ -264,7 +265,12 @@ pub unsafe extern "C" fn kmdup(r#where: *mut kmptr, ptr: kmptr) -> Answer {
     let copy = || {
         let (bytes, hit) = beside(&ptr)?;
         // SAFETY: both are live, distinct, and this long.
-        unsafe { hit.found.payload.copy_to_nonoverlapping(bytes.cast(), bytes.len()) };
+        unsafe {
+            hit.found.payload.copy_to_nonoverlapping(
+                bytes.cast(),
+                bytes.len() - usize::from(seeded("a_copy_lacks_a_byte") && !bytes.is_empty()),
+            )
+        };
         Ok((bytes, hit))
     };
     let mut of = None;

@@ -19,6 +19,7 @@ use kmem::{Cond, Kind, MIN_ALIGN};
 
 use crate::entry::Entry;
 use crate::registry;
+use crate::seeded::seeded;
 use crate::types::{Answer, answer, kmcell, kmptr};
 
 /// Where a pointer is to go.
@@ -67,7 +68,7 @@ unsafe fn put_ptr(
             // SAFETY: the caller's promise.
             let kind = unsafe { &raw mut (*place).kind };
             // SAFETY: the caller's promise.
-            unsafe { kind.write(Kind::Fail as u8) };
+            unsafe { kind.write(if seeded("a_failed_object_keeps_its_kind") { 0 } else { Kind::Fail as u8 }) };
             Err(cond)
         }
     })

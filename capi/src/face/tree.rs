@@ -11,6 +11,7 @@ use crate::find::{NODE, node, own_node};
 use crate::nodes::{Guest, Own};
 use crate::process::process_tree;
 use crate::registry;
+use crate::seeded::seeded;
 use crate::source::{From, Src};
 use crate::types::{Answer, answer, kmcell, kmdtor, kmguard, kmnode, kmptr, kmtree};
 
@@ -319,7 +320,7 @@ pub unsafe extern "C" fn kmtreem(cell: *mut c_void, newparent: *mut c_void) -> A
             root(entry)?
         } else {
             let (other, parent) = node(newparent)?;
-            if !ptr::eq(entry, other) {
+            if !ptr::eq(entry, other) && !seeded("a_node_changes_its_tree") {
                 return Err(Cond::Mismatch);
             }
             parent
