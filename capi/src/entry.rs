@@ -358,6 +358,9 @@ pub fn destroy<T: Placed>(entry: &Entry, tear_down: impl FnOnce(&mut T) -> Resul
         let store = unsafe { entry.at().cast::<T>().as_mut() };
         tear_down(store)?;
     }
+    // What its source still has of it goes too.
+    // SAFETY: nobody uses it any more, and it is not dropped again.
+    unsafe { entry.at().cast::<T>().drop_in_place() };
     // SAFETY: the store is registered.
     unsafe { registry::forget(NonNull::from(&entry.home)) };
     // SAFETY: nothing names it any more.

@@ -271,6 +271,20 @@ unsafe impl Source for Granules {
     }
 }
 
+impl Drop for Granules {
+    fn drop(&mut self) {
+        // What the system refused to take back stays mapped, but is nobody's any more.
+        let mut at = self.chunks.get();
+        // SAFETY: null, or the first record of a chunk that is held.
+        while let Some(first) = unsafe { at.as_ref() } {
+            let start = first.chunk.addr().get();
+            let units = (start..start + first.len).step_by(GRANULE).map(|start| start / MIN_ALIGN);
+            units.filter_map(slot).for_each(|slot| slot.store(ptr::null_mut(), Ordering::Release));
+            at = first.next.get();
+        }
+    }
+}
+
 impl Granules {
     /// Takes a chunk that has gone off the list; its address is only compared with.
     fn unlink(&self, gone: *const Granule, next: *const Granule) {

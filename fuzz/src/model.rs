@@ -30,6 +30,8 @@ pub struct Store {
     pub host: Option<StoreId>,
     /// The bytes that it was given, if it is fixed.
     pub room: Option<usize>,
+    /// When it was made.
+    pub born: u64,
     pub cellsz: usize,
     pub tainted: bool,
     /// Marks, oldest first: what was there when they were taken.

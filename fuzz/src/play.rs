@@ -71,6 +71,7 @@ pub fn play(data: &[u8]) {
         live: true,
         host: None,
         room: None,
+        born: 0,
         cellsz: 0,
         tainted: false,
         marks: Vec::new(),
@@ -138,7 +139,13 @@ impl Script<'_> {
         if self.data.is_empty() {
             return false;
         }
-        match self.byte() % 24 {
+        let call = self.byte() % 24;
+        if cfg!(feature = "say") {
+            let stores: Vec<_> =
+                self.world.stores.iter().filter(|store| store.live).map(|s| (s.kind, s.handle, s.host)).collect();
+            eprintln!("call {call}; {stores:?}");
+        }
+        match call {
             0 => self.make_store(),
             1 => self.destroy_store(),
             2..6 => self.alloc(),
@@ -203,6 +210,7 @@ impl Script<'_> {
             assert!(handle.is_null(), "what fails writes nothing");
             return;
         }
+        self.world.age += 1;
         let root = if kind == Kind::Tree { unsafe { kmtreeroot(handle.cast()) } } else { ptr::null_mut() };
         self.world.stores.push(Store {
             kind,
@@ -210,6 +218,7 @@ impl Script<'_> {
             live: true,
             host,
             room: room.1.then_some(room.0),
+            born: self.world.age,
             cellsz: size,
             tainted: false,
             marks: Vec::new(),
@@ -772,7 +781,10 @@ impl Script<'_> {
                 let raw = kmmark { record: mark.record, serial: mark.serial };
                 let got = unsafe { kmlinrewind(handle, raw) };
                 let right = of == store && mark.live;
-                if self.world.has_guests(store) {
+                let newer = |guest: &Store| guest.live && guest.host == Some(store) && guest.born > mark.age;
+                if right && self.world.stores.iter().any(newer) {
+                    assert_eq!(got, IN_USE, "a guest's home is not rewound");
+                } else if self.world.has_guests(store) {
                     assert!(matches!(got, OK | IN_USE | BAD_ADDRESS) && (right || got != OK), "rewind: {got}");
                 } else {
                     assert_eq!(got, if right { OK } else { BAD_ADDRESS }, "rewind");
