@@ -755,7 +755,10 @@ impl Script<'_> {
 
     fn marks(&mut self) {
         let how = self.byte();
-        let Some(store) = self.store(|store| store.kind == Kind::Lin) else { return };
+        // One in which another stands, where there is one.
+        let hosts: Vec<_> = (1..self.world.stores.len()).filter(|store| self.world.has_guests(*store)).collect();
+        let host = hosts.into_iter().find(|host| how & 64 != 0 && self.world.stores[*host].kind == Kind::Lin);
+        let Some(store) = host.or_else(|| self.store(|store| store.kind == Kind::Lin)) else { return };
         let handle = self.world.stores[store].handle.cast::<kmlin>();
         match how % 3 {
             0 => {

@@ -1,13 +1,14 @@
 //! Walking a tree: for `inspect` and `check`.
 
 use core::cell::Cell as Var;
+use core::ptr::NonNull;
 
 use super::node::{HEADER, N};
 use super::{Tree, care};
 use crate::cell::State;
 use crate::inspect::{Inspect, Record, What};
 use crate::report::rule;
-use crate::{Broken, Kind, Source};
+use crate::{Broken, Cond, Kind, Source};
 
 /// Has a tree refuse to change while it is walked.
 pub(super) struct Frozen<'t> {
@@ -119,6 +120,60 @@ impl<S: Source> Tree<S> {
             "the last sibling is the last child",
             at,
         )
+    }
+}
+
+impl<S: Source> Tree<S> {
+    /// Whether no header in a subtree was overwritten, as far as it shows: each is looked at before its links are
+    /// followed.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node.
+    /// unsafe { tree.look_over(root)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `fail_assert` if one was.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live node of this tree.
+    pub unsafe fn look_over(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let top = unsafe { Self::at(node) };
+        let whole = |node: N, parent: N, before: Option<N>| {
+            let used = !matches!(node.kind(), None | Some(Kind::None | Kind::Fail));
+            let live = used && matches!(node.state(), Some(State::Live | State::Doomed));
+            live && node.parent() == Some(parent) && node.prev() == before
+        };
+        let mut at = top;
+        loop {
+            // Down to the first child, or on to the next sibling of this or of what it is under.
+            let next = if let Some(child) = at.child() {
+                (child, at, None)
+            } else {
+                loop {
+                    if at == top {
+                        return Ok(());
+                    }
+                    let parent = at.parent().ok_or(Cond::FailAssert)?;
+                    match at.next() {
+                        Some(next) => break (next, parent, Some(at)),
+                        None => at = parent,
+                    }
+                }
+            };
+            if !whole(next.0, next.1, next.2) {
+                return Err(Cond::FailAssert);
+            }
+            at = next.0;
+        }
     }
 }
 

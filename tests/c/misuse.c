@@ -384,6 +384,12 @@ static void an_overwritten_header(void) {
             IS(kmtreef(second), kmcond_fail_assert);
             IS(kmtreem(second, NULL), kmcond_fail_assert);
             IS(kmtreea(&first, second, 8), kmcond_fail_assert);
+            /* Nor what it is below. */
+            IS(kmtreefc(kmtreeroot(t)), kmcond_fail_assert);
+            void *third;
+            OK(kmtreea(&third, kmtreeroot(t), 8));
+            IS(kmtreefc(kmtreeroot(t)), kmcond_fail_assert);
+            OK(kmtreef(third));
             OK(kmlini(&l, 0));
             OK(kmlina(&first, l, 64));
             OK(kmlina(&second, l, 64));
