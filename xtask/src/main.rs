@@ -47,6 +47,7 @@ cargo xtask <command>
                                  kmem beside its peers, into target/bench: all groups or these (lin, pool, ref, tree,
                                  shred, sizes, in wasm wasm-lin and so on, and wasm-size), of these only the works
                                  whose names hold TEXT; --resume keeps the groups that are there
+  bench c                        trees by the C face beside talloc's, in one program of C
   help                           this list
 
 Environment:
