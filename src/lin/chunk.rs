@@ -152,6 +152,11 @@ impl<S: Source, H: Layer> Lin<S, H> {
         unsafe { self.chunk.get().as_ref() }
     }
 
+    /// The chunk that was the first to be used.
+    pub(super) fn oldest<'a>(&self) -> Option<&'a Chunk> {
+        core::iter::successors(self.newest(), |chunk| chunk.prev()).last()
+    }
+
     /// The chunk that holds an address; only with headers.
     pub(super) fn chunk_of<'a>(&self, address: NonNull<u8>) -> Option<&'a Chunk> {
         let block = self.ranges.find(address.addr().get())?;

@@ -462,7 +462,10 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// # Ok::<(), kmem::Cond>(())
     /// ```
     pub fn reset(&mut self) {
-        self.go_back(Position::NONE);
+        // To the oldest chunk, which would be the next anyway: who needs no other then takes none.
+        let to =
+            self.oldest().map_or(Position::NONE, |chunk| Position { chunk, cursor: chunk.first(), marks: ptr::null() });
+        self.go_back(to);
     }
 
     /// Where the region is now.
@@ -495,7 +498,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     ///
     /// When the source refuses a chunk: that one is kept, empty, and destroying again tries again.
     pub fn destroy(&mut self) -> Result<(), Cond> {
-        self.reset();
+        self.go_back(Position::NONE);
         self.give_back_spare()
     }
 
