@@ -58,7 +58,6 @@ use shelf::SHELF;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Kept;
 
-#[cfg(unix)]
 impl Kept {
     /// Bytes that are kept now.
     ///
@@ -69,7 +68,7 @@ impl Kept {
     /// ```
     #[must_use]
     pub fn bytes(self) -> usize {
-        SHELF.lock().bytes()
+        shelf::bytes()
     }
 
     /// How many runs of pages are kept now.
@@ -82,7 +81,7 @@ impl Kept {
     /// ```
     #[must_use]
     pub fn runs(self) -> usize {
-        SHELF.lock().runs()
+        shelf::runs()
     }
 
     /// The most bytes that are kept.
@@ -92,7 +91,7 @@ impl Kept {
     /// ```
     #[must_use]
     pub fn limit(self) -> usize {
-        SHELF.lock().limit()
+        shelf::limit()
     }
 
     /// Sets the most bytes that are kept, from now on and in all threads; 0 keeps nothing. What is over it goes to the
@@ -109,7 +108,7 @@ impl Kept {
     /// # Ok::<(), kmem::Cond>(())
     /// ```
     pub fn set_limit(self, bytes: usize) {
-        SHELF.lock().set_limit(bytes, &Native);
+        shelf::set_limit(bytes);
     }
 
     /// Gives everything that is kept to the system, and says how many bytes that were.
@@ -124,39 +123,7 @@ impl Kept {
     /// # Ok::<(), kmem::Cond>(())
     /// ```
     pub fn purge(self) -> usize {
-        SHELF.lock().shrink(0, &Native)
-    }
-}
-
-/// Nothing can be given back here: the platform itself keeps it.
-#[cfg(not(unix))]
-impl Kept {
-    /// Bytes that are kept now.
-    #[must_use]
-    pub fn bytes(self) -> usize {
-        Native.kept()
-    }
-
-    /// How many runs of pages are kept now.
-    #[must_use]
-    pub fn runs(self) -> usize {
-        Native.runs()
-    }
-
-    /// The most bytes that are kept: there is no limit.
-    #[must_use]
-    pub fn limit(self) -> usize {
-        usize::MAX
-    }
-
-    /// Does nothing.
-    pub fn set_limit(self, bytes: usize) {
-        let _ = bytes;
-    }
-
-    /// Gives nothing to the system.
-    pub fn purge(self) -> usize {
-        0
+        shelf::purge()
     }
 }
 
@@ -223,6 +190,30 @@ unsafe impl Platform for Kept {
     }
 }
 
+/// Nothing can be given back here: the platform itself keeps it.
+#[cfg(not(unix))]
+mod shelf {
+    use kmem_platform::Native;
+
+    pub(super) fn bytes() -> usize {
+        Native.kept()
+    }
+
+    pub(super) fn runs() -> usize {
+        Native.runs()
+    }
+
+    pub(super) const fn limit() -> usize {
+        usize::MAX
+    }
+
+    pub(super) const fn set_limit(_: usize) {}
+
+    pub(super) const fn purge() -> usize {
+        0
+    }
+}
+
 #[cfg(unix)]
 mod shelf {
     use core::ptr::NonNull;
@@ -239,6 +230,26 @@ mod shelf {
     const LARGE: usize = 2 << 20;
 
     pub(super) static SHELF: Locked<Shelf> = Locked::new(Shelf::new(LIMIT));
+
+    pub(super) fn bytes() -> usize {
+        SHELF.lock().bytes
+    }
+
+    pub(super) fn runs() -> usize {
+        SHELF.lock().runs
+    }
+
+    pub(super) fn limit() -> usize {
+        SHELF.lock().limit
+    }
+
+    pub(super) fn set_limit(bytes: usize) {
+        SHELF.lock().set_limit(bytes, &Native);
+    }
+
+    pub(super) fn purge() -> usize {
+        SHELF.lock().shrink(0, &Native)
+    }
 
     /// Gives all that is kept back, if no other thread is at it; whether that was anything.
     #[cold]
@@ -276,18 +287,6 @@ mod shelf {
     impl Shelf {
         const fn new(limit: usize) -> Self {
             Self { slots: [Slot { start: NonNull::dangling(), len: 0 }; RUNS], runs: 0, bytes: 0, limit }
-        }
-
-        pub(super) const fn bytes(&self) -> usize {
-            self.bytes
-        }
-
-        pub(super) const fn runs(&self) -> usize {
-            self.runs
-        }
-
-        pub(super) const fn limit(&self) -> usize {
-            self.limit
         }
 
         pub(super) fn set_limit<P: Platform>(&mut self, limit: usize, platform: &P) {
@@ -413,15 +412,15 @@ mod shelf {
             let platform = Counted::new(Native);
             let mut shelf = Shelf::new(10 * page());
             let runs = fill(&mut shelf, &platform, &[4, 2, 2, 2]);
-            assert_eq!((shelf.bytes(), shelf.runs(), platform.mapped()), (10 * page(), 4, 10 * page()));
+            assert_eq!((shelf.bytes, shelf.runs, platform.mapped()), (10 * page(), 4, 10 * page()));
             assert_eq!(shelf.take(2 * page(), 1), Some(runs[3]));
             // SAFETY: just taken out, and unused.
             assert!(unsafe { shelf.put(runs[3], 2 * page(), &platform) });
             fill(&mut shelf, &platform, &[1]);
-            assert_eq!((shelf.bytes(), platform.mapped()), (7 * page(), 7 * page()), "the four pages went");
+            assert_eq!((shelf.bytes, platform.mapped()), (7 * page(), 7 * page()), "the four pages went");
             assert_eq!(shelf.take(4 * page(), 1), None);
             assert_eq!(shelf.shrink(0, &platform), 7 * page());
-            assert_eq!((shelf.bytes(), shelf.runs(), platform.mapped()), (0, 0, 0));
+            assert_eq!((shelf.bytes, shelf.runs, platform.mapped()), (0, 0, 0));
         }
 
         #[test]
@@ -431,11 +430,11 @@ mod shelf {
             let runs = fill(&mut shelf, &platform, &[8, 5]);
             assert_eq!(shelf.take(2 * page(), 1), None, "less than half of either");
             assert_eq!(shelf.take(4 * page(), 1), Some(runs[1]), "the shorter one");
-            assert_eq!((shelf.bytes(), shelf.runs()), (9 * page(), 2));
+            assert_eq!((shelf.bytes, shelf.runs), (9 * page(), 2));
             assert_eq!(shelf.take(page(), 1).map(|run| run.addr().get()), Some(runs[1].addr().get() + 4 * page()));
             assert_eq!(shelf.take(8 * page(), 1 << 46), None, "not so aligned");
             assert_eq!(shelf.take(8 * page(), 1), Some(runs[0]));
-            assert_eq!((shelf.bytes(), shelf.runs()), (0, 0));
+            assert_eq!((shelf.bytes, shelf.runs), (0, 0));
         }
 
         #[test]
@@ -447,10 +446,10 @@ mod shelf {
             assert!(!unsafe { shelf.put(run.start, run.len, &platform) }, "it stays the caller's");
             fill(&mut shelf, &platform, &[3, 3, 3]);
             shelf.set_limit(6 * page(), &platform);
-            assert_eq!((shelf.bytes(), shelf.limit()), (6 * page(), 6 * page()));
+            assert_eq!((shelf.bytes, shelf.limit), (6 * page(), 6 * page()));
             shelf.set_limit(usize::MAX, &platform);
             fill(&mut shelf, &platform, &[1; RUNS]);
-            assert_eq!((shelf.bytes(), shelf.runs()), (RUNS * page(), RUNS), "and no more runs than there are places");
+            assert_eq!((shelf.bytes, shelf.runs), (RUNS * page(), RUNS), "and no more runs than there are places");
         }
 
         #[test]
@@ -461,7 +460,7 @@ mod shelf {
             let more = platform.map(page()).expect("a page");
             // SAFETY: the run is ours and unused.
             assert!(!unsafe { shelf.put(more.start, more.len, &platform) }, "there is no place");
-            assert_eq!((shelf.shrink(0, &platform), shelf.bytes()), (0, 4 * page()));
+            assert_eq!((shelf.shrink(0, &platform), shelf.bytes), (0, 4 * page()));
             assert_eq!(shelf.take(4 * page(), 1), Some(runs[0]));
         }
 
@@ -513,7 +512,7 @@ mod shelf {
                     held.push(Run { start, len, zeroed: false });
                 }
                 let total: usize = kept.iter().map(|run| run.1).sum();
-                assert_eq!((shelf.bytes(), shelf.runs()), (total, kept.len()));
+                assert_eq!((shelf.bytes, shelf.runs), (total, kept.len()));
                 assert_eq!(platform.mapped(), total + held.iter().map(|run| run.len).sum::<usize>());
             }
         }
