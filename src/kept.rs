@@ -13,7 +13,7 @@
 //! The row is a table of its own, so that what is kept is not touched, and a checker of memory can hide all of it.
 //!
 //! Invariants: the runs in the table belong to it alone, and do not overlap; `bytes` is their sum, and no more than the
-//! limit.
+//! limit, but for what the system refused to take.
 
 use core::ptr::NonNull;
 
@@ -34,7 +34,8 @@ use shelf::SHELF;
 /// whole process: 64 MiB, unless it is [set](Self::set_limit). Over it, what came back first goes to the system first;
 /// all of it goes when it is [asked for](Self::purge), and when the system has no more to give. What is handed out
 /// again is not called zero. Nobody waits for the lock in [`map`](Platform::map) and [`unmap`](Platform::unmap): who
-/// finds another thread at it, or in a forked child the lock of a thread that is no more, goes to the system.
+/// finds another thread at it, or in a forked child the lock of a thread that is no more, goes to the system. What asks
+/// and sets here does wait, so a child that was forked beside other threads had better not.
 ///
 /// What a store wipes, it wipes before its pages come here; what it does not, stays in them until they are used again.
 /// `Pages::over(Native)` gives all back at once. [`Protected`](crate::Protected) memory is never kept. In WebAssembly
