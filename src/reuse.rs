@@ -210,13 +210,29 @@ impl<S: Source> Reuse<S> {
     fn take(&self, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
         match exact(layout.size()) {
             Some(list) if layout.align() <= MIN_ALIGN && !zeroed => {
-                if self.lists[list].get().is_null() {
-                    self.fill(list)?;
+                if let Some(block) = self.pop(list, layout, false) {
+                    return Ok(block);
                 }
+                if let Some(block) = self.carve(list) {
+                    return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
+                }
+                self.fill(list)?;
                 self.pop(list, layout, false).ok_or(Cond::FailAssert)
             }
             _ => self.take_other(layout, zeroed),
         }
+    }
+
+    /// A fresh block of an exact list's size, where the region's chunk has room and the first was taken before.
+    #[inline(always)]
+    fn carve(&self, list: usize) -> Option<NonNull<u8>> {
+        if self.taken.get() == 0 {
+            return None;
+        }
+        let block = self.region.carve((list + 1) * MIN_ALIGN)?;
+        self.taken.set(self.taken.get() + 1);
+        self.live.set(self.live.get() + 1);
+        Some(block)
     }
 
     /// Puts a fresh block on an exact list, which is empty.

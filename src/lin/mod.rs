@@ -270,6 +270,13 @@ impl<S: Source, H: Layer> Lin<S, H> {
         }
     }
 
+    /// Memory of a few units in the newest chunk, if it has room.
+    #[inline(always)]
+    pub(crate) fn carve(&self, size: usize) -> Option<NonNull<u8>> {
+        let small = Self::HEADER + size <= chunk::LAST;
+        self.bump_here(Layout::from_size_align(size, MIN_ALIGN).ok()?, small)
+    }
+
     /// Memory in the newest chunk, if it has room.
     #[inline(always)]
     fn bump_here(&self, layout: Layout, small: bool) -> Option<NonNull<u8>> {
