@@ -88,6 +88,9 @@ pub fn rows() -> Vec<Row> {
     let itself = |work, rebuild, first| {
         Row::new("tree", work, vec![named::<Default>("kmem", rebuild), named::<Default>("kmem, first build", first)])
     };
+    let keys = |work, keys, raw| {
+        Row::new("tree", work, vec![named::<Keys>("kmem", keys), named::<Default>("kmem, raw", raw)])
+    };
     vec![
         all!("build 1e6", build),
         all!("free root of 1e6", free_root),
@@ -119,11 +122,8 @@ pub fn rows() -> Vec<Row> {
             ],
         ),
         itself("rebuild 1e6 after depth-first free, against first build", rebuild, build),
-        Row::new(
-            "tree",
-            "keys against raw, 585 nodes of 32 B",
-            vec![named::<Keys>("kmem", even), named::<Default>("kmem, raw", even)],
-        ),
+        keys("keys against raw, 585 nodes of 32 B, build + free", even, even),
+        keys("keys against raw, child alloc + free of 32 B", child, child),
     ]
 }
 
