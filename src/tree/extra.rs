@@ -4,9 +4,9 @@ use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::ptr::{self, NonNull};
 
-use super::{Tree, care};
 use super::node::{N, Node};
 use super::release::Refused;
+use super::{Tree, care};
 use crate::{Cond, Source};
 
 /// Runs when a node goes: told the payload, which is still readable, and the context given with it.

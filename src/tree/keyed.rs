@@ -220,7 +220,9 @@ impl<T, S: Source> KeyTree<T, S> {
             return None;
         }
         // SAFETY: keys are made with an odd generation, which a slot has while it leads to a node.
-        Some((slot, unsafe { N::new(NonNull::new_unchecked(slot.node.get().cast_mut())) }))
+        let node = unsafe { NonNull::new_unchecked(slot.node.get().cast_mut()) };
+        // SAFETY: as above; the node goes with the slot's generation.
+        Some((slot, unsafe { N::new(node) }))
     }
 
     /// The node that a key names.

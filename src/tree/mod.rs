@@ -647,7 +647,7 @@ impl<S: Source> Tree<S> {
     /// # Safety
     ///
     /// Both are live nodes of this tree.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn move_to(&self, node: NonNull<u8>, parent: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { Self::at(node) };
@@ -656,7 +656,7 @@ impl<S: Source> Tree<S> {
         self.move_node(node, parent)
     }
 
-    #[inline]
+    #[inline(always)]
     fn move_node(&self, node: N, parent: N) -> Result<(), Cond> {
         if self.care.get() & !care::TOLD != 0 {
             self.thaw()?;

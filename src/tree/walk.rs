@@ -1,7 +1,7 @@
 //! Walking a tree: for `inspect` and `check`.
 
-use super::{Tree, care};
 use super::node::{HEADER, N};
+use super::{Tree, care};
 use crate::cell::State;
 use crate::inspect::{Inspect, Record, What};
 use crate::report::rule;
