@@ -84,10 +84,12 @@ pub struct Lin<S: Source, H: Layer = Bare> {
     /// The newest mark.
     marks: Var<*const Record>,
     peak: Var<usize>,
-    /// Bytes before the cursor in all chunks but the newest.
-    below: Var<usize>,
+    /// What the cursor's address less this is: the bytes before the cursor in all chunks.
+    origin: Var<usize>,
     ranges: Ranges,
     growth: Growth,
+    /// Bytes of the limit that are not held from the source.
+    left: Var<usize>,
     /// A walk is under way: the limit is the cursor, and nothing rewinds.
     frozen: Var<bool>,
     source: S,
@@ -214,7 +216,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
             spare: Var::new(ptr::null()),
             marks: Var::new(ptr::null()),
             peak: Var::new(0),
-            below: Var::new(0),
+            origin: Var::new(0),
+            left: Var::new(growth.limit),
             ranges: Ranges::new(),
             growth,
             frozen: Var::new(false),
@@ -251,7 +254,10 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// ```
     #[must_use]
     pub const fn limit(mut self, bytes: usize) -> Self {
-        self.growth.limit = bytes;
+        let held = self.growth.limit - *self.left.get_mut();
+        // What is held already is held on.
+        self.growth.limit = if bytes > held { bytes } else { held };
+        self.left = Var::new(self.growth.limit - held);
         self
     }
 
@@ -321,6 +327,28 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     #[inline]
     fn bump(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
+        loop {
+            if let Some(payload) = self.bump_here(layout) {
+                return Ok(payload);
+            }
+            // Fast code does the rest elsewhere, and small code, which a module's is to be, tries again here.
+            if cfg!(not(target_arch = "wasm32")) {
+                return self.bump_in_next_chunk(layout);
+            }
+            self.next_chunk(round_up(layout.size()), layout.align())?;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bump_in_next_chunk(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
+        self.next_chunk(round_up(layout.size()), layout.align())?;
+        self.bump_here(layout).ok_or(Cond::FailAssert)
+    }
+
+    /// Memory in the newest chunk, if it has room.
+    #[inline(always)]
+    fn bump_here(&self, layout: Layout) -> Option<NonNull<u8>> {
         let cursor = self.cursor.get();
         // A payload's place: behind its header, at a multiple of its alignment.
         let pad = if layout.align() > MIN_ALIGN && !seeded("region_forgets_alignment") {
@@ -330,7 +358,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         };
         let size = Self::HEADER + pad + round_up(layout.size());
         if size > self.limit.get().addr() - cursor.addr() {
-            return self.bump_in_next_chunk(layout);
+            return None;
         }
         self.cursor.set(cursor.wrapping_add(size));
         // SAFETY: there is room only in a chunk, and no chunk is at null.
@@ -340,14 +368,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         if H::HEADERS {
             self.begin_cell(cursor, pad, payload.as_ptr(), layout);
         }
-        Ok(payload)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn bump_in_next_chunk(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
-        self.next_chunk(layout)?;
-        self.bump(layout)
+        Some(payload)
     }
 
     /// Writes the headers of a cell and of the padding before it.
@@ -395,7 +416,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// Whether the cell that ends at an address is the newest, so that the cursor may go back over it.
     #[inline]
     fn is_newest(&self, end: *mut u8) -> bool {
-        end == self.cursor.get() && !self.frozen.get()
+        !self.frozen.get() && end == self.cursor.get()
     }
 
     /// Releases a cell of `size` bytes whose payload is known to be one of this region's.
@@ -562,6 +583,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 self.ranges.remove(chunk.range());
             }
             show(chunk.start(), chunk.size());
+            let size = chunk.size();
             // SAFETY: the chunk came from the source with this layout, and nothing is in it.
             if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout()) } {
                 answer = Err(cond);
@@ -571,6 +593,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 }
                 chunk.set_prev(kept);
                 kept = chunk;
+            } else {
+                self.left.set(self.left.get() + size);
             }
         }
         self.spare.set(kept);
