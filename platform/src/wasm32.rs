@@ -77,6 +77,43 @@ unsafe impl Platform for Native {
     }
 }
 
+/// `memory.grow` and nothing else, without the recycler: for stores that live as long as their module, where a few
+/// hundred bytes of code count.
+///
+/// What is given back is refused with `in_use`, and so stays with the store that has it, which uses it again.
+///
+/// ```
+/// use kmem_platform::{Cond, Grown, Platform};
+///
+/// let run = Grown.map(1)?;
+/// assert!(run.zeroed);
+/// // SAFETY: the run is ours and used no more.
+/// assert_eq!(unsafe { Grown.unmap(run.start, run.len) }, Err(Cond::InUse));
+/// # Ok::<(), Cond>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grown;
+
+// SAFETY: grown pages are new to the module, and nothing takes them back.
+unsafe impl Platform for Grown {
+    #[inline]
+    fn page_size(&self) -> usize {
+        PAGE
+    }
+
+    #[inline]
+    fn map(&self, len: usize) -> Result<Run, Cond> {
+        let len = whole_pages(len, PAGE)?;
+        let start = grow(len).ok_or(Cond::NoRoom)?;
+        Ok(Run { start, len, zeroed: true })
+    }
+
+    #[inline]
+    unsafe fn unmap(&self, _: NonNull<u8>, _: usize) -> Result<Unmapped, Cond> {
+        Err(Cond::InUse)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +133,18 @@ mod tests {
         assert_eq!(core::arch::wasm32::memory_size::<0>(), size, "memory grew although pages were kept");
         // SAFETY: the run is ours and used no more.
         assert_eq!(unsafe { Native.unmap(again.start, again.len) }, Ok(Unmapped::Kept));
+    }
+
+    #[wasm_bindgen_test]
+    fn grown_pages_are_new_each_time_and_stay() {
+        let first = Grown.map(1).expect("room");
+        let second = Grown.map(2 * PAGE).expect("room");
+        assert_eq!((first.len, first.zeroed, second.len), (PAGE, true, 2 * PAGE));
+        // SAFETY: the run is ours and used no more.
+        assert_eq!(unsafe { Grown.unmap(first.start, first.len) }, Err(Cond::InUse));
+        assert!(Grown.map(PAGE).expect("room").start > second.start);
+        assert_eq!((Grown.map(0), Grown.map(usize::MAX)), (Err(Cond::BadSize), Err(Cond::BadSize)));
+        assert_eq!(Grown.map(isize::MAX as usize - PAGE), Err(Cond::NoRoom));
     }
 
     #[wasm_bindgen_test]

@@ -88,10 +88,12 @@ pub struct Lin<S: Source, H: Layer = Bare> {
     /// The newest mark.
     marks: Var<*const Record>,
     peak: Var<usize>,
-    /// Bytes before the cursor in all chunks but the newest.
-    below: Var<usize>,
+    /// What the cursor's address less this is: the bytes before the cursor in all chunks.
+    origin: Var<usize>,
     ranges: Ranges,
     growth: Growth,
+    /// Bytes of the limit that are not held from the source.
+    left: Var<usize>,
     /// A walk is under way: the limit is the cursor, and nothing rewinds.
     frozen: Var<bool>,
     source: S,
@@ -145,7 +147,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
             spare: Var::new(ptr::null()),
             marks: Var::new(ptr::null()),
             peak: Var::new(0),
-            below: Var::new(0),
+            origin: Var::new(0),
+            left: Var::new(growth.limit),
             ranges: Ranges::new(),
             growth,
             frozen: Var::new(false),
@@ -182,7 +185,10 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// ```
     #[must_use]
     pub const fn limit(mut self, bytes: usize) -> Self {
-        self.growth.limit = bytes;
+        let held = self.growth.limit - *self.left.get_mut();
+        // What is held already is held on.
+        self.growth.limit = if bytes > held { bytes } else { held };
+        self.left = Var::new(self.growth.limit - held);
         self
     }
 
@@ -252,10 +258,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     #[inline]
     fn bump(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
-        match self.bump_here(layout, false) {
-            Some(payload) => Ok(payload),
-            None => self.bump_in_next_chunk(layout),
-        }
+        self.bump_as(layout, false)
     }
 
     /// The same for a layout that the compiler knows: a small one cannot lead past the last of all addresses, so
@@ -263,11 +266,35 @@ impl<S: Source, H: Layer> Lin<S, H> {
     #[inline]
     fn bump_for<T>(&self) -> Result<NonNull<u8>, Cond> {
         let layout = Layout::new::<T>();
-        let small = Self::HEADER + layout.align() + round_up(layout.size()) <= chunk::LAST;
-        match self.bump_here(layout, small) {
-            Some(payload) => Ok(payload),
-            None => self.bump_in_next_chunk(layout),
+        self.bump_as(layout, Self::HEADER + layout.align() + round_up(layout.size()) <= chunk::LAST)
+    }
+
+    /// Memory of a few units in the newest chunk, if it has room.
+    #[inline(always)]
+    pub(crate) fn carve(&self, size: usize) -> Option<NonNull<u8>> {
+        let small = Self::HEADER + size <= chunk::LAST;
+        self.bump_here(Layout::from_size_align(size, MIN_ALIGN).ok()?, small)
+    }
+
+    #[inline(always)]
+    fn bump_as(&self, layout: Layout, small: bool) -> Result<NonNull<u8>, Cond> {
+        loop {
+            if let Some(payload) = self.bump_here(layout, small) {
+                return Ok(payload);
+            }
+            // Fast code does the rest elsewhere, and small code, which a module's is to be, tries again here.
+            if cfg!(not(target_arch = "wasm32")) {
+                return self.bump_in_next_chunk(layout);
+            }
+            self.next_chunk(round_up(layout.size()), layout.align())?;
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bump_in_next_chunk(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
+        self.next_chunk(round_up(layout.size()), layout.align())?;
+        self.bump_here(layout, false).ok_or(Cond::FailAssert)
     }
 
     /// Memory in the newest chunk, if it has room.
@@ -294,13 +321,6 @@ impl<S: Source, H: Layer> Lin<S, H> {
             self.begin_cell(cursor, pad, payload.as_ptr(), layout);
         }
         Some(payload)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn bump_in_next_chunk(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
-        self.next_chunk(layout)?;
-        self.bump(layout)
     }
 
     /// Writes the headers of a cell and of the padding before it.
@@ -348,7 +368,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// Whether the cell that ends at an address is the newest, so that the cursor may go back over it.
     #[inline]
     fn is_newest(&self, end: *mut u8) -> bool {
-        end == self.cursor.get() && !self.frozen.get()
+        !self.frozen.get() && end == self.cursor.get()
     }
 
     /// Releases a cell of `size` bytes whose payload is known to be one of this region's.
@@ -518,6 +538,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 self.ranges.remove(chunk.range());
             }
             show(chunk.start(), chunk.size());
+            let size = chunk.size();
             // SAFETY: the chunk came from the source with this layout, and nothing is in it.
             if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout()) } {
                 answer = Err(cond);
@@ -527,6 +548,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 }
                 chunk.set_prev(kept);
                 kept = chunk;
+            } else {
+                self.left.set(self.left.get() + size);
             }
         }
         self.spare.set(kept);

@@ -94,6 +94,8 @@ pub struct Pool<S: Source, H: Layer = Bare> {
     /// Fresh cells handed out since the last reset, and before it at the most.
     handed: Var<usize>,
     peak: Var<usize>,
+    /// Bytes held from the source.
+    held: Var<usize>,
     ranges: Ranges,
     growth: Growth,
     /// A walk is under way: free and fresh cells are set aside.
@@ -157,6 +159,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             most: usize::MAX,
             handed: Var::new(0),
             peak: Var::new(0),
+            held: Var::new(0),
             ranges: Ranges::new(),
             growth,
             frozen: Var::new(false),
@@ -519,7 +522,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
     pub fn stats(&self) -> Stats {
         let live = self.handed.get() - self.count_free();
         let peak = self.peak.get().max(self.handed.get());
-        Stats { live, bytes: live * self.stride, peak: peak * self.stride, held: self.held() }
+        Stats { live, bytes: live * self.stride, peak: peak * self.stride, held: self.held.get() }
     }
 }
 
