@@ -308,8 +308,12 @@ impl<S: Source, H: Layer> Lin<S, H> {
             0
         };
         let size = Self::HEADER + pad + round_up(layout.size());
-        let end = if small { cursor.addr().wrapping_add(size) } else { cursor.addr().checked_add(size)? };
-        if end > self.limit.get().addr() {
+        let fits = if small {
+            cursor.addr().wrapping_add(size) <= self.limit.get().addr()
+        } else {
+            size <= self.limit.get().addr() - cursor.addr()
+        };
+        if !fits {
             return None;
         }
         self.cursor.set(cursor.wrapping_add(size));
