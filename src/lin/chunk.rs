@@ -42,9 +42,14 @@ pub(super) struct Chunk {
 const HEAD: usize = round_up(size_of::<Chunk>());
 
 /// No chunk reaches into so many bytes before the end of all addresses, where no system has memory to give: the
-/// next cell's end then cannot be past it, unless the cell is larger. A module for WebAssembly is to be small, and does
-/// without.
-pub(super) const LAST: usize = if cfg!(target_arch = "wasm32") { 0 } else { 4096 };
+/// next cell's end then cannot be past it, unless the cell is larger.
+const LAST: usize = 4096;
+
+/// Whether the end of so many bytes cannot be past the last of all addresses, wherever a cell begins. A module for
+/// WebAssembly is to be small, and does without.
+pub(super) const fn ends(size: usize) -> bool {
+    cfg!(not(target_arch = "wasm32")) && size <= LAST
+}
 
 /// What [`inspect::front`](crate::inspect::front) tells of a chunk.
 pub(crate) const FRONT: Front = Front { size: size_of::<Chunk>(), fields: &FIELDS };
@@ -229,7 +234,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         let grant = self.growth.ask(&self.source, need, wish, left)?;
         // Whole units, no fewer than were asked for.
         let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len() & !(MIN_ALIGN - 1));
-        if LAST > 0 && start.addr().get() > usize::MAX - LAST - size {
+        if ends(0) && start.addr().get() > usize::MAX - LAST - size {
             let layout = Layout::from_size_align(size, MIN_ALIGN).map_err(|_| Cond::BadSize)?;
             // SAFETY: just granted, used by nobody, and by its whole length as a chunk's would be.
             unsafe { self.source.free(start, layout) }?;

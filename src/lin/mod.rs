@@ -266,14 +266,13 @@ impl<S: Source, H: Layer> Lin<S, H> {
     #[inline]
     fn bump_for<T>(&self) -> Result<NonNull<u8>, Cond> {
         let layout = Layout::new::<T>();
-        self.bump_as(layout, Self::HEADER + layout.align() + round_up(layout.size()) <= chunk::LAST)
+        self.bump_as(layout, chunk::ends(Self::HEADER + layout.align() + round_up(layout.size())))
     }
 
     /// Memory of a few units in the newest chunk, if it has room.
     #[inline(always)]
     pub(crate) fn carve(&self, size: usize) -> Option<NonNull<u8>> {
-        let small = Self::HEADER + size <= chunk::LAST;
-        self.bump_here(Layout::from_size_align(size, MIN_ALIGN).ok()?, small)
+        self.bump_here(Layout::from_size_align(size, MIN_ALIGN).ok()?, chunk::ends(Self::HEADER + size))
     }
 
     #[inline(always)]
