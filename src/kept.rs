@@ -6,7 +6,7 @@
 //! │ 1 MiB │ 4 MiB │ 4 MiB │ 4 KiB │ ◄── comes back
 //! └───────┴───────┴───────┴───────┘
 //!     │ over the limit                handed out again: the newest of the length asked for,
-//!     ▼                               else the shortest that is not twice as long, cut
+//!     ▼                               else the shortest that is at most twice as long, cut
 //!  the system
 //! ```
 //!
@@ -147,7 +147,9 @@ unsafe impl Platform for Kept {
             return Ok(Run { start, len: whole, zeroed: seeded("kept_pages_pass_for_zero") });
         }
         let run = match Native.map_aligned(len, align) {
-            Err(Cond::NoRoom | Cond::TooMany) if shelf::make_room() => Native.map_aligned(len, align)?,
+            Err(Cond::NoRoom | Cond::TooMany | Cond::BadLock) if shelf::make_room() => {
+                Native.map_aligned(len, align)?
+            }
             answer => answer?,
         };
         shelf::enlarge(run);
@@ -155,7 +157,9 @@ unsafe impl Platform for Kept {
     }
 
     unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {
-        if let Some(mut shelf) = SHELF.try_lock()
+        let whole = len != 0 && (start.addr().get() | len) & (self.page_size() - 1) == 0;
+        if whole
+            && let Some(mut shelf) = SHELF.try_lock()
             // SAFETY: the caller's promise: whole pages that came from here, used no more.
             && unsafe { shelf.put(start, len, &Native) }
         {
@@ -343,20 +347,30 @@ mod shelf {
         /// Gives the oldest back until no more than so many bytes are left, and says how many went.
         pub(super) fn shrink<P: Platform>(&mut self, bytes: usize, platform: &P) -> usize {
             let before = self.bytes;
-            while self.bytes > bytes && self.drop_oldest(platform) {}
+            let mut at = 0;
+            while self.bytes > bytes && at < self.runs {
+                if !self.drop_run(at, platform) {
+                    at += 1;
+                }
+            }
             before - self.bytes
         }
 
-        /// Gives the oldest run to the system; one that it refuses stays.
+        /// Gives the oldest run that the system takes to it.
         fn drop_oldest<P: Platform>(&mut self, platform: &P) -> bool {
-            let Some(&Slot { start, len }) = self.slots[..self.runs].first() else { return false };
+            (0..self.runs).any(|at| self.drop_run(at, platform))
+        }
+
+        /// Gives a run to the system; one that it refuses stays.
+        fn drop_run<P: Platform>(&mut self, at: usize, platform: &P) -> bool {
+            let Slot { start, len } = self.slots[at];
             show(start, len);
             // SAFETY: the run is the table's, and nothing uses it.
             if unsafe { platform.unmap(start, len) }.is_err() {
                 hide(start, len);
                 return false;
             }
-            self.remove(0);
+            self.remove(at);
             self.bytes -= len;
             true
         }
@@ -436,6 +450,36 @@ mod shelf {
             assert_eq!(shelf.take(8 * page(), 1 << 46), None, "not so aligned");
             assert_eq!(shelf.take(8 * page(), 1), Some(runs[0]));
             assert_eq!((shelf.bytes, shelf.runs), (0, 0));
+        }
+
+        /// Refuses to take one run back.
+        struct RefusingOne(NonNull<u8>);
+
+        // SAFETY: the pages are the system's.
+        unsafe impl Platform for RefusingOne {
+            fn page_size(&self) -> usize {
+                Native.page_size()
+            }
+
+            fn map(&self, len: usize) -> Result<Run, Cond> {
+                Native.map(len)
+            }
+
+            unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {
+                // SAFETY: the caller's promise, passed on.
+                if start == self.0 { Err(Cond::NoRoom) } else { unsafe { Native.unmap(start, len) } }
+            }
+        }
+
+        #[test]
+        fn a_run_that_the_system_refuses_keeps_no_other() {
+            let mut shelf = Shelf::new(10 * page());
+            let runs = fill(&mut shelf, &Native, &[4, 2, 2]);
+            let platform = RefusingOne(runs[0]);
+            fill(&mut shelf, &platform, &[3]);
+            assert_eq!((shelf.bytes, shelf.runs), (9 * page(), 3), "the second oldest went");
+            assert_eq!((shelf.shrink(0, &platform), shelf.bytes), (5 * page(), 4 * page()));
+            assert_eq!(shelf.shrink(0, &Native), 4 * page());
         }
 
         #[test]

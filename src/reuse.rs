@@ -25,6 +25,8 @@ use crate::lin::Position;
 use crate::poison::{hide, show};
 use crate::report::rule;
 use crate::source::move_block;
+#[cfg(feature = "shred")]
+use crate::wipe::wipe;
 use crate::{Broken, Cond, Lin, Source, Stats};
 
 /// Up to this many units each size has a list of its own; beyond, four lists share a power of two.
@@ -426,6 +428,21 @@ unsafe impl<S: Source> Source for Reuse<S> {
             // SAFETY: the caller's promise, passed on.
             None => unsafe { self.free_other(block, layout) },
         }
+    }
+
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        if layout.size() > LARGE {
+            // A block of the source's own may be longer than the layout, and its source knows how long.
+            // SAFETY: the caller's promise.
+            unsafe { self.source().shred(block, layout) }?;
+            self.large.set(self.large.get() - 1);
+            return Ok(());
+        }
+        // SAFETY: the block is live and nothing else uses it.
+        unsafe { wipe(block, layout.size()) };
+        // SAFETY: the caller's promise, passed on.
+        unsafe { self.free(block, layout) }
     }
 
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {

@@ -108,6 +108,18 @@ unsafe impl Platform for Grown {
         Ok(Run { start, len, zeroed: true })
     }
 
+    /// What lies before and after is lost, since nothing can be given back.
+    fn map_aligned(&self, len: usize, align: usize) -> Result<Run, Cond> {
+        if align <= PAGE {
+            return self.map(len);
+        }
+        let len = whole_pages(len, PAGE)?;
+        let run = self.map(len.checked_add(align).ok_or(Cond::BadSize)?)?;
+        let before = run.start.addr().get().wrapping_neg() & (align - 1);
+        // SAFETY: less than `align` before so many bytes that are in the run.
+        Ok(Run { start: unsafe { run.start.add(before) }, len, zeroed: true })
+    }
+
     #[inline]
     unsafe fn unmap(&self, _: NonNull<u8>, _: usize) -> Result<Unmapped, Cond> {
         Err(Cond::InUse)
@@ -144,6 +156,8 @@ mod tests {
         assert_eq!(unsafe { Grown.unmap(first.start, first.len) }, Err(Cond::InUse));
         assert!(Grown.map(PAGE).expect("room").start > second.start);
         assert_eq!((Grown.map(0), Grown.map(usize::MAX)), (Err(Cond::BadSize), Err(Cond::BadSize)));
+        let aligned = Grown.map_aligned(PAGE, 4 * PAGE).expect("room");
+        assert_eq!((aligned.start.addr().get() % (4 * PAGE), aligned.len, aligned.zeroed), (0, PAGE, true));
     }
 
     #[wasm_bindgen_test]

@@ -230,17 +230,18 @@ impl<S: Source, H: Layer> Lin<S, H> {
         // The map has a bit for each unit, itself and the head included.
         let need = if H::HEADERS { round_up(need + need / (MIN_ALIGN * 8 - 1) + MIN_ALIGN) } else { need };
         let wish = self.newest().map_or(self.growth.first, |chunk| self.growth.after(chunk.size()));
-        let left = self.left.get();
+        let left = self.growth.limit.saturating_sub(self.held.get());
         let grant = self.growth.ask(&self.source, need, wish, left)?;
         // Whole units, no fewer than were asked for.
         let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len() & !(MIN_ALIGN - 1));
         if ends(0) && start.addr().get() > usize::MAX - LAST - size {
             let layout = Layout::from_size_align(size, MIN_ALIGN).map_err(|_| Cond::BadSize)?;
+            // What the source does not take back is no use to anybody.
             // SAFETY: just granted, used by nobody, and by its whole length as a chunk's would be.
-            unsafe { self.source.free(start, layout) }?;
+            let _ = unsafe { self.source.free(start, layout) };
             return Err(Cond::NoRoom);
         }
-        self.left.set(left - size);
+        self.held.set(self.held.get() + size);
         let first = if H::HEADERS { round_up(HEAD + Bits::bytes(size)) } else { HEAD };
         let base = start.addr().get();
         let chunk = Chunk {
@@ -342,7 +343,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     /// Bytes held from the source.
     pub(super) fn held(&self) -> usize {
-        self.growth.limit - self.left.get()
+        self.held.get()
     }
 
     /// See [`Source::largest`].

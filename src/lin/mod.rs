@@ -92,8 +92,8 @@ pub struct Lin<S: Source, H: Layer = Bare> {
     origin: Var<usize>,
     ranges: Ranges,
     growth: Growth,
-    /// Bytes of the limit that are not held from the source.
-    left: Var<usize>,
+    /// Bytes held from the source.
+    held: Var<usize>,
     /// A walk is under way: the limit is the cursor, and nothing rewinds.
     frozen: Var<bool>,
     source: S,
@@ -148,7 +148,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
             marks: Var::new(ptr::null()),
             peak: Var::new(0),
             origin: Var::new(0),
-            left: Var::new(growth.limit),
+            held: Var::new(0),
             ranges: Ranges::new(),
             growth,
             frozen: Var::new(false),
@@ -185,10 +185,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// ```
     #[must_use]
     pub const fn limit(mut self, bytes: usize) -> Self {
-        let held = self.growth.limit - *self.left.get_mut();
-        // What is held already is held on.
-        self.growth.limit = if bytes > held { bytes } else { held };
-        self.left = Var::new(self.growth.limit - held);
+        self.growth.limit = bytes;
         self
     }
 
@@ -310,7 +307,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
         let fits = if small {
             cursor.addr().wrapping_add(size) <= self.limit.get().addr()
         } else {
-            size <= self.limit.get().addr() - cursor.addr()
+            // The sum is what the cursor becomes, so that its carry costs less than a difference.
+            cursor.addr().checked_add(size)? <= self.limit.get().addr()
         };
         if !fits {
             return None;
@@ -552,7 +550,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 chunk.set_prev(kept);
                 kept = chunk;
             } else {
-                self.left.set(self.left.get() + size);
+                self.held.set(self.held.get() - size);
             }
         }
         self.spare.set(kept);

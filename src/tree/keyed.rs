@@ -4,8 +4,8 @@
 //! key ──► slot: generation, node ──► Node │ Item { slot, value }
 //! ```
 //!
-//! The slots are a table in a block of the tree's own source, which grows and stays until the tree goes: so a key is
-//! checked against its slot's generation however long ago its node went.
+//! The slots are a table in a block of the tree's own source: so a key is checked against its slot's generation however
+//! long ago its node went. Where all values go at once the table goes too, and the next begins with higher generations.
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
@@ -88,7 +88,9 @@ pub struct KeyTree<T, S: Source> {
     slots: Var<u32>,
     /// Slots that the next table has at least.
     least: Var<u32>,
-    /// The generation that slots begin with, or the highest that one was left with when its value went.
+    /// The generation that slots begin with: higher than any key's from before the table was made.
+    base: Var<u32>,
+    /// The highest generation that a slot was left with when its value went, or `base`.
     top: Var<u32>,
     /// The first free slot.
     free: Var<u32>,
@@ -139,6 +141,7 @@ impl<T, S: Source> KeyTree<T, S> {
             table: Var::new(ptr::null()),
             slots: Var::new(0),
             least: Var::new(FIRST),
+            base: Var::new(0),
             top: Var::new(0),
             free: Var::new(NONE),
             values: PhantomData,
@@ -163,17 +166,23 @@ impl<T, S: Source> KeyTree<T, S> {
         if slots == NONE {
             return Err(Cond::TooMany);
         }
-        let more = slots.saturating_mul(2).max(self.least.get());
-        let new = Self::table_of(more)?;
-        let table = match NonNull::new(self.table.get().cast_mut()) {
-            None => self.tree.source().alloc(new),
-            // SAFETY: the table came from the source with this layout, and no slot of it is looked at now.
-            Some(table) => unsafe { self.tree.source().resize(table.cast(), Self::table_of(slots)?, new) },
-        }?;
+        let make = |slots| Ok::<_, Cond>((self.tree.source().alloc(Self::table_of(slots)?)?, slots));
+        let (table, more) = match make(slots.saturating_mul(2).max(self.least.get())) {
+            // A table like the last one is a wish.
+            Err(_) if slots == 0 => make(FIRST)?,
+            answer => answer?,
+        };
         let table = table.cast::<Slot>().as_ptr();
+        if let Some(old) = NonNull::new(self.table.get().cast_mut()) {
+            // SAFETY: the new table is longer, and both are live.
+            unsafe { old.as_ptr().copy_to_nonoverlapping(table, slots as usize) };
+            // SAFETY: the old table came from the source with this layout, and no slot of it is looked at any more; it
+            // has room for much more than three words.
+            unsafe { self.tree.give_to_source(old.cast(), Self::table_of(slots)?) };
+        }
         for index in slots..more {
             let slot = Slot {
-                generation: Var::new(self.top.get()),
+                generation: Var::new(self.base.get()),
                 next: Var::new(if index + 1 == more { NONE } else { index + 1 }),
                 node: Var::new(ptr::null()),
             };
@@ -198,14 +207,18 @@ impl<T, S: Source> KeyTree<T, S> {
         unsafe { self.tree.source().free(table.cast(), layout) }.is_ok()
     }
 
-    /// Lets all keys find nothing from now on, if that can be done without a look at each slot; says whether.
+    /// Lets all keys find nothing from now on without a look at each slot, if that is worth it and can be done; says
+    /// whether.
     fn forget_keys(&self) -> bool {
-        // A key has at most one more than `top`, and an odd one. Slots begin with even ones.
-        let Some(top) = self.top.get().checked_add(2) else { return false };
-        if !self.free_table() {
+        // The next table is to be as large, and generations are not to be used up for all slots by a few.
+        let few = self.len() < self.slots.get() as usize / 4;
+        if few || self.top.get() > u32::MAX / 2 || !self.free_table() {
             return false;
         }
-        self.top.set(top);
+        // A key has at most one more than `top`, and an odd one. Slots begin with even ones.
+        let base = self.top.get() + 2;
+        self.base.set(base);
+        self.top.set(base);
         self.table.set(ptr::null());
         self.least.set(self.slots.replace(0));
         self.free.set(NONE);
@@ -733,5 +746,41 @@ impl<T, S: Source> Drop for KeyTree<T, S> {
 impl<T: fmt::Debug, S: Source> fmt::Debug for KeyTree<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.subtree(None).map(|key| (key, self.get(key)))).finish()
+    }
+}
+
+#[cfg(all(test, feature = "platform"))]
+mod tests {
+    use super::*;
+    use crate::Heap;
+
+    #[test]
+    fn a_slot_that_is_used_up_uses_up_no_other() {
+        let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+        let worn = tree.insert(None, 0).expect("room");
+        tree.slot(worn.index).expect("it was just made").generation.set(u32::MAX);
+        tree.free(Key { generation: u32::MAX, ..worn }).expect("its key, had it been used so often");
+        for round in 0..1000 {
+            let above = tree.insert(None, round).expect("room");
+            let below = tree.insert(Some(above), round).expect("room");
+            tree.free(above).expect("live");
+            assert_eq!((tree.get(below), tree.len()), (None, 0));
+        }
+        assert_eq!(tree.slots.get(), FIRST, "two values at a time need no more");
+    }
+
+    #[test]
+    fn keys_are_forgotten_together_only_where_that_is_less_work() {
+        let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+        let fill = |tree: &mut KeyTree<u32, _>, below| {
+            let top = tree.insert(None, 0).expect("room");
+            let last = (0..below).map(|value| tree.insert(Some(top), value).expect("room")).last();
+            tree.free(top).expect("live");
+            assert_eq!((tree.get(top), last.and_then(|key| tree.get(key).copied())), (None, None));
+            tree.table.get()
+        };
+        assert!(fill(&mut tree, 10_000).is_null(), "many went");
+        let few = fill(&mut tree, 3);
+        assert!(!few.is_null() && fill(&mut tree, 3) == few, "the table stays where few go");
     }
 }

@@ -162,3 +162,32 @@ fn a_count_at_its_maximum_says_too_many() {
     assert_eq!(unsafe { refs::downref(cell) }, Ok(0));
     assert_eq!(heap.stats().live, 0);
 }
+
+#[test]
+fn a_limit_below_what_is_held_holds_when_the_chunks_have_gone() {
+    let mut bytes = room(4 << 20);
+    let source = Heap::fixed(&mut bytes);
+    let lin = Lin::new_in(&source);
+    lin.alloc(layout(1 << 20, 8)).expect("there is room");
+    let mut lin = lin.limit(8192);
+    assert_eq!(lin.alloc(layout(1 << 19, 8)), Err(Cond::NoRoom));
+    lin.destroy().expect("taken back");
+    assert_eq!(lin.alloc(layout(1 << 19, 8)), Err(Cond::NoRoom), "the limit is what was said");
+    lin.alloc(layout(1000, 8)).expect("within the limit");
+}
+
+#[test]
+fn a_region_that_is_walked_is_not_rewound() {
+    let mut bytes = room(4 << 20);
+    let source = Heap::fixed(&mut bytes);
+    let lin = Lin::with_headers_in(&source);
+    lin.alloc(layout(64, 8)).expect("there is room");
+    let mut mark = Some(lin.mark().expect("there is room"));
+    lin.alloc(layout(1 << 20, 8)).expect("there is room");
+    Subject::inspect(&lin, &mut |_| {
+        if let Some(mark) = mark.take() {
+            assert_eq!(unsafe { lin.rewind(mark) }, Err(Cond::InUse));
+        }
+    });
+    lin.check().expect("nothing has changed");
+}
