@@ -185,7 +185,7 @@ fn what_is_no_run_of_whole_pages_is_refused() {
     let _alone = alone();
     let page = Kept.page_size();
     let run = Kept.map(2 * page).expect("pages");
-    for (skip, len) in [(16, page), (0, 0), (0, page - 1)] {
+    for (skip, len) in [(16, page), (0, 0)] {
         let start = unsafe { run.start.add(skip) };
         assert!(unsafe { Kept.unmap(start, len) }.is_err(), "{len} bytes from {skip} on");
     }
