@@ -6,14 +6,14 @@
 //! │ 1 MiB │ 4 MiB │ 4 MiB │ 4 KiB │ ◄── comes back
 //! └───────┴───────┴───────┴───────┘
 //!     │ over the limit                handed out again: the newest of the length asked for,
-//!     ▼                               else the shortest that is not twice as long, cut
+//!     ▼                               else the shortest that is at most twice as long, cut
 //!  the system
 //! ```
 //!
 //! The row is a table of its own, so that what is kept is not touched, and a checker of memory can hide all of it.
 //!
 //! Invariants: the runs in the table belong to it alone, and do not overlap; `bytes` is their sum, and no more than the
-//! limit.
+//! limit, but for what the system refused to take.
 
 use core::ptr::NonNull;
 
@@ -34,7 +34,8 @@ use shelf::SHELF;
 /// whole process: 64 MiB, unless it is [set](Self::set_limit). Over it, what came back first goes to the system first;
 /// all of it goes when it is [asked for](Self::purge), and when the system has no more to give. What is handed out
 /// again is not called zero. Nobody waits for the lock in [`map`](Platform::map) and [`unmap`](Platform::unmap): who
-/// finds another thread at it, or in a forked child the lock of a thread that is no more, goes to the system.
+/// finds another thread at it, or in a forked child the lock of a thread that is no more, goes to the system. What asks
+/// and sets here does wait, so a child that was forked beside other threads had better not.
 ///
 /// What a store wipes, it wipes before its pages come here; what it does not, stays in them until they are used again.
 /// `Pages::over(Native)` gives all back at once. [`Protected`](crate::Protected) memory is never kept. In WebAssembly
@@ -58,7 +59,6 @@ use shelf::SHELF;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Kept;
 
-#[cfg(unix)]
 impl Kept {
     /// Bytes that are kept now.
     ///
@@ -69,7 +69,7 @@ impl Kept {
     /// ```
     #[must_use]
     pub fn bytes(self) -> usize {
-        SHELF.lock().bytes()
+        shelf::bytes()
     }
 
     /// How many runs of pages are kept now.
@@ -82,7 +82,7 @@ impl Kept {
     /// ```
     #[must_use]
     pub fn runs(self) -> usize {
-        SHELF.lock().runs()
+        shelf::runs()
     }
 
     /// The most bytes that are kept.
@@ -92,7 +92,7 @@ impl Kept {
     /// ```
     #[must_use]
     pub fn limit(self) -> usize {
-        SHELF.lock().limit()
+        shelf::limit()
     }
 
     /// Sets the most bytes that are kept, from now on and in all threads; 0 keeps nothing. What is over it goes to the
@@ -109,7 +109,7 @@ impl Kept {
     /// # Ok::<(), kmem::Cond>(())
     /// ```
     pub fn set_limit(self, bytes: usize) {
-        SHELF.lock().set_limit(bytes, &Native);
+        shelf::set_limit(bytes);
     }
 
     /// Gives everything that is kept to the system, and says how many bytes that were.
@@ -124,39 +124,7 @@ impl Kept {
     /// # Ok::<(), kmem::Cond>(())
     /// ```
     pub fn purge(self) -> usize {
-        SHELF.lock().shrink(0, &Native)
-    }
-}
-
-/// Nothing can be given back here: the platform itself keeps it.
-#[cfg(not(unix))]
-impl Kept {
-    /// Bytes that are kept now.
-    #[must_use]
-    pub fn bytes(self) -> usize {
-        Native.kept()
-    }
-
-    /// How many runs of pages are kept now.
-    #[must_use]
-    pub fn runs(self) -> usize {
-        Native.runs()
-    }
-
-    /// The most bytes that are kept: there is no limit.
-    #[must_use]
-    pub fn limit(self) -> usize {
-        usize::MAX
-    }
-
-    /// Does nothing.
-    pub fn set_limit(self, bytes: usize) {
-        let _ = bytes;
-    }
-
-    /// Gives nothing to the system.
-    pub fn purge(self) -> usize {
-        0
+        shelf::purge()
     }
 }
 
@@ -179,7 +147,9 @@ unsafe impl Platform for Kept {
             return Ok(Run { start, len: whole, zeroed: seeded("kept_pages_pass_for_zero") });
         }
         let run = match Native.map_aligned(len, align) {
-            Err(Cond::NoRoom | Cond::TooMany) if shelf::make_room() => Native.map_aligned(len, align)?,
+            Err(Cond::NoRoom | Cond::TooMany | Cond::BadLock) if shelf::make_room() => {
+                Native.map_aligned(len, align)?
+            }
             answer => answer?,
         };
         shelf::enlarge(run);
@@ -187,7 +157,9 @@ unsafe impl Platform for Kept {
     }
 
     unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {
-        if let Some(mut shelf) = SHELF.try_lock()
+        let whole = len != 0 && (start.addr().get() | len) & (self.page_size() - 1) == 0;
+        if whole
+            && let Some(mut shelf) = SHELF.try_lock()
             // SAFETY: the caller's promise: whole pages that came from here, used no more.
             && unsafe { shelf.put(start, len, &Native) }
         {
@@ -223,6 +195,30 @@ unsafe impl Platform for Kept {
     }
 }
 
+/// Nothing can be given back here: the platform itself keeps it.
+#[cfg(not(unix))]
+mod shelf {
+    use kmem_platform::Native;
+
+    pub(super) fn bytes() -> usize {
+        Native.kept()
+    }
+
+    pub(super) fn runs() -> usize {
+        Native.runs()
+    }
+
+    pub(super) const fn limit() -> usize {
+        usize::MAX
+    }
+
+    pub(super) const fn set_limit(_: usize) {}
+
+    pub(super) const fn purge() -> usize {
+        0
+    }
+}
+
 #[cfg(unix)]
 mod shelf {
     use core::ptr::NonNull;
@@ -239,6 +235,26 @@ mod shelf {
     const LARGE: usize = 2 << 20;
 
     pub(super) static SHELF: Locked<Shelf> = Locked::new(Shelf::new(LIMIT));
+
+    pub(super) fn bytes() -> usize {
+        SHELF.lock().bytes
+    }
+
+    pub(super) fn runs() -> usize {
+        SHELF.lock().runs
+    }
+
+    pub(super) fn limit() -> usize {
+        SHELF.lock().limit
+    }
+
+    pub(super) fn set_limit(bytes: usize) {
+        SHELF.lock().set_limit(bytes, &Native);
+    }
+
+    pub(super) fn purge() -> usize {
+        SHELF.lock().shrink(0, &Native)
+    }
 
     /// Gives all that is kept back, if no other thread is at it; whether that was anything.
     #[cold]
@@ -276,18 +292,6 @@ mod shelf {
     impl Shelf {
         const fn new(limit: usize) -> Self {
             Self { slots: [Slot { start: NonNull::dangling(), len: 0 }; RUNS], runs: 0, bytes: 0, limit }
-        }
-
-        pub(super) const fn bytes(&self) -> usize {
-            self.bytes
-        }
-
-        pub(super) const fn runs(&self) -> usize {
-            self.runs
-        }
-
-        pub(super) const fn limit(&self) -> usize {
-            self.limit
         }
 
         pub(super) fn set_limit<P: Platform>(&mut self, limit: usize, platform: &P) {
@@ -343,20 +347,30 @@ mod shelf {
         /// Gives the oldest back until no more than so many bytes are left, and says how many went.
         pub(super) fn shrink<P: Platform>(&mut self, bytes: usize, platform: &P) -> usize {
             let before = self.bytes;
-            while self.bytes > bytes && self.drop_oldest(platform) {}
+            let mut at = 0;
+            while self.bytes > bytes && at < self.runs {
+                if !self.drop_run(at, platform) {
+                    at += 1;
+                }
+            }
             before - self.bytes
         }
 
-        /// Gives the oldest run to the system; one that it refuses stays.
+        /// Gives the oldest run that the system takes to it.
         fn drop_oldest<P: Platform>(&mut self, platform: &P) -> bool {
-            let Some(&Slot { start, len }) = self.slots[..self.runs].first() else { return false };
+            (0..self.runs).any(|at| self.drop_run(at, platform))
+        }
+
+        /// Gives a run to the system; one that it refuses stays.
+        fn drop_run<P: Platform>(&mut self, at: usize, platform: &P) -> bool {
+            let Slot { start, len } = self.slots[at];
             show(start, len);
             // SAFETY: the run is the table's, and nothing uses it.
             if unsafe { platform.unmap(start, len) }.is_err() {
                 hide(start, len);
                 return false;
             }
-            self.remove(0);
+            self.remove(at);
             self.bytes -= len;
             true
         }
@@ -413,15 +427,15 @@ mod shelf {
             let platform = Counted::new(Native);
             let mut shelf = Shelf::new(10 * page());
             let runs = fill(&mut shelf, &platform, &[4, 2, 2, 2]);
-            assert_eq!((shelf.bytes(), shelf.runs(), platform.mapped()), (10 * page(), 4, 10 * page()));
+            assert_eq!((shelf.bytes, shelf.runs, platform.mapped()), (10 * page(), 4, 10 * page()));
             assert_eq!(shelf.take(2 * page(), 1), Some(runs[3]));
             // SAFETY: just taken out, and unused.
             assert!(unsafe { shelf.put(runs[3], 2 * page(), &platform) });
             fill(&mut shelf, &platform, &[1]);
-            assert_eq!((shelf.bytes(), platform.mapped()), (7 * page(), 7 * page()), "the four pages went");
+            assert_eq!((shelf.bytes, platform.mapped()), (7 * page(), 7 * page()), "the four pages went");
             assert_eq!(shelf.take(4 * page(), 1), None);
             assert_eq!(shelf.shrink(0, &platform), 7 * page());
-            assert_eq!((shelf.bytes(), shelf.runs(), platform.mapped()), (0, 0, 0));
+            assert_eq!((shelf.bytes, shelf.runs, platform.mapped()), (0, 0, 0));
         }
 
         #[test]
@@ -431,11 +445,41 @@ mod shelf {
             let runs = fill(&mut shelf, &platform, &[8, 5]);
             assert_eq!(shelf.take(2 * page(), 1), None, "less than half of either");
             assert_eq!(shelf.take(4 * page(), 1), Some(runs[1]), "the shorter one");
-            assert_eq!((shelf.bytes(), shelf.runs()), (9 * page(), 2));
+            assert_eq!((shelf.bytes, shelf.runs), (9 * page(), 2));
             assert_eq!(shelf.take(page(), 1).map(|run| run.addr().get()), Some(runs[1].addr().get() + 4 * page()));
             assert_eq!(shelf.take(8 * page(), 1 << 46), None, "not so aligned");
             assert_eq!(shelf.take(8 * page(), 1), Some(runs[0]));
-            assert_eq!((shelf.bytes(), shelf.runs()), (0, 0));
+            assert_eq!((shelf.bytes, shelf.runs), (0, 0));
+        }
+
+        /// Refuses to take one run back.
+        struct RefusingOne(NonNull<u8>);
+
+        // SAFETY: the pages are the system's.
+        unsafe impl Platform for RefusingOne {
+            fn page_size(&self) -> usize {
+                Native.page_size()
+            }
+
+            fn map(&self, len: usize) -> Result<Run, Cond> {
+                Native.map(len)
+            }
+
+            unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {
+                // SAFETY: the caller's promise, passed on.
+                if start == self.0 { Err(Cond::NoRoom) } else { unsafe { Native.unmap(start, len) } }
+            }
+        }
+
+        #[test]
+        fn a_run_that_the_system_refuses_keeps_no_other() {
+            let mut shelf = Shelf::new(10 * page());
+            let runs = fill(&mut shelf, &Native, &[4, 2, 2]);
+            let platform = RefusingOne(runs[0]);
+            fill(&mut shelf, &platform, &[3]);
+            assert_eq!((shelf.bytes, shelf.runs), (9 * page(), 3), "the second oldest went");
+            assert_eq!((shelf.shrink(0, &platform), shelf.bytes), (5 * page(), 4 * page()));
+            assert_eq!(shelf.shrink(0, &Native), 4 * page());
         }
 
         #[test]
@@ -447,10 +491,10 @@ mod shelf {
             assert!(!unsafe { shelf.put(run.start, run.len, &platform) }, "it stays the caller's");
             fill(&mut shelf, &platform, &[3, 3, 3]);
             shelf.set_limit(6 * page(), &platform);
-            assert_eq!((shelf.bytes(), shelf.limit()), (6 * page(), 6 * page()));
+            assert_eq!((shelf.bytes, shelf.limit), (6 * page(), 6 * page()));
             shelf.set_limit(usize::MAX, &platform);
             fill(&mut shelf, &platform, &[1; RUNS]);
-            assert_eq!((shelf.bytes(), shelf.runs()), (RUNS * page(), RUNS), "and no more runs than there are places");
+            assert_eq!((shelf.bytes, shelf.runs), (RUNS * page(), RUNS), "and no more runs than there are places");
         }
 
         #[test]
@@ -461,7 +505,7 @@ mod shelf {
             let more = platform.map(page()).expect("a page");
             // SAFETY: the run is ours and unused.
             assert!(!unsafe { shelf.put(more.start, more.len, &platform) }, "there is no place");
-            assert_eq!((shelf.shrink(0, &platform), shelf.bytes()), (0, 4 * page()));
+            assert_eq!((shelf.shrink(0, &platform), shelf.bytes), (0, 4 * page()));
             assert_eq!(shelf.take(4 * page(), 1), Some(runs[0]));
         }
 
@@ -513,7 +557,7 @@ mod shelf {
                     held.push(Run { start, len, zeroed: false });
                 }
                 let total: usize = kept.iter().map(|run| run.1).sum();
-                assert_eq!((shelf.bytes(), shelf.runs()), (total, kept.len()));
+                assert_eq!((shelf.bytes, shelf.runs), (total, kept.len()));
                 assert_eq!(platform.mapped(), total + held.iter().map(|run| run.len).sum::<usize>());
             }
         }

@@ -25,6 +25,8 @@ use crate::lin::Position;
 use crate::poison::{hide, show};
 use crate::report::rule;
 use crate::source::move_block;
+#[cfg(feature = "shred")]
+use crate::wipe::wipe;
 use crate::{Broken, Cond, Lin, Source, Stats};
 
 /// Up to this many units each size has a list of its own; beyond, four lists share a power of two.
@@ -210,13 +212,29 @@ impl<S: Source> Reuse<S> {
     fn take(&self, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
         match exact(layout.size()) {
             Some(list) if layout.align() <= MIN_ALIGN && !zeroed => {
-                if self.lists[list].get().is_null() {
-                    self.fill(list)?;
+                if let Some(block) = self.pop(list, layout, false) {
+                    return Ok(block);
                 }
+                if let Some(block) = self.carve(list) {
+                    return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
+                }
+                self.fill(list)?;
                 self.pop(list, layout, false).ok_or(Cond::FailAssert)
             }
             _ => self.take_other(layout, zeroed),
         }
+    }
+
+    /// A fresh block of an exact list's size, where the region's chunk has room and the first was taken before.
+    #[inline(always)]
+    fn carve(&self, list: usize) -> Option<NonNull<u8>> {
+        if self.taken.get() == 0 {
+            return None;
+        }
+        let block = self.region.carve((list + 1) * MIN_ALIGN)?;
+        self.taken.set(self.taken.get() + 1);
+        self.live.set(self.live.get() + 1);
+        Some(block)
     }
 
     /// Puts a fresh block on an exact list, which is empty.
@@ -413,6 +431,21 @@ unsafe impl<S: Source> Source for Reuse<S> {
             // SAFETY: the caller's promise, passed on.
             None => unsafe { self.free_other(block, layout) },
         }
+    }
+
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        if layout.size() > LARGE {
+            // A block of the source's own may be longer than the layout, and its source knows how long.
+            // SAFETY: the caller's promise.
+            unsafe { self.source().shred(block, layout) }?;
+            self.large.set(self.large.get() - 1);
+            return Ok(());
+        }
+        // SAFETY: the block is live and nothing else uses it.
+        unsafe { wipe(block, layout.size()) };
+        // SAFETY: the caller's promise, passed on.
+        unsafe { self.free(block, layout) }
     }
 
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {

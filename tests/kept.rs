@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kmem::platform::{Native, Platform};
-use kmem::{Heap, Kept, Lin, Pages, Pool, Source};
+use kmem::{Heap, Kept, Lin, Pages, Pool, Reuse, Source};
 
 const CELL: Layout = Layout::new::<[u64; 8]>();
 
@@ -178,4 +178,32 @@ fn what_is_kept_goes_before_the_system_says_no_room() {
     let mut status = 0;
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
     assert_eq!(status, 0);
+}
+
+#[test]
+fn what_is_no_run_of_whole_pages_is_refused() {
+    let _alone = alone();
+    let page = Kept.page_size();
+    let run = Kept.map(2 * page).expect("pages");
+    for (skip, len) in [(16, page), (0, 0)] {
+        let start = unsafe { run.start.add(skip) };
+        assert!(unsafe { Kept.unmap(start, len) }.is_err(), "{len} bytes from {skip} on");
+    }
+    assert_eq!(Kept.runs(), 0);
+    unsafe { Kept.unmap(run.start, run.len) }.expect("whole pages");
+}
+
+#[test]
+#[cfg(feature = "shred")]
+fn a_large_block_of_a_tree_s_region_is_destroyed_to_its_last_byte() {
+    let _alone = alone();
+    let region = Reuse::new_in(Pages::new());
+    let layout = Layout::from_size_align(40_000, 8).expect("a layout");
+    let block = region.alloc(layout).expect("room");
+    unsafe { block.cast::<u8>().write_bytes(7, block.len()) };
+    unsafe { region.shred(block.cast(), layout) }.expect("taken back");
+    let again = Kept.map(block.len()).expect("pages");
+    assert_eq!(again.start, block.cast(), "the same pages");
+    let left = (0..again.len).filter(|at| unsafe { again.start.add(*at).read() } != 0).count();
+    assert_eq!(left, 0);
 }

@@ -86,7 +86,10 @@ pub unsafe trait Platform {
 
 #[cold]
 fn map_trimmed<P: Platform + ?Sized>(platform: &P, len: usize, align: usize) -> Result<Run, Cond> {
-    let len = len.max(1).checked_next_multiple_of(platform.page_size()).ok_or(Cond::BadSize)?;
+    if len == 0 {
+        return Err(Cond::BadSize);
+    }
+    let len = len.checked_next_multiple_of(platform.page_size()).ok_or(Cond::BadSize)?;
     let run = platform.map(len.checked_add(align).ok_or(Cond::BadSize)?)?;
     let before = run.start.addr().get().wrapping_neg() & (align - 1);
     let after = run.len - before - len;

@@ -88,10 +88,12 @@ pub struct Lin<S: Source, H: Layer = Bare> {
     /// The newest mark.
     marks: Var<*const Record>,
     peak: Var<usize>,
-    /// Bytes before the cursor in all chunks but the newest.
-    below: Var<usize>,
+    /// What the cursor's address less this is: the bytes before the cursor in all chunks.
+    origin: Var<usize>,
     ranges: Ranges,
     growth: Growth,
+    /// Bytes held from the source.
+    held: Var<usize>,
     /// A walk is under way: the limit is the cursor, and nothing rewinds.
     frozen: Var<bool>,
     source: S,
@@ -145,7 +147,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
             spare: Var::new(ptr::null()),
             marks: Var::new(ptr::null()),
             peak: Var::new(0),
-            below: Var::new(0),
+            origin: Var::new(0),
+            held: Var::new(0),
             ranges: Ranges::new(),
             growth,
             frozen: Var::new(false),
@@ -252,10 +255,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     #[inline]
     fn bump(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
-        match self.bump_here(layout, false) {
-            Some(payload) => Ok(payload),
-            None => self.bump_in_next_chunk(layout),
-        }
+        self.bump_as(layout, false)
     }
 
     /// The same for a layout that the compiler knows: a small one cannot lead past the last of all addresses, so
@@ -263,11 +263,34 @@ impl<S: Source, H: Layer> Lin<S, H> {
     #[inline]
     fn bump_for<T>(&self) -> Result<NonNull<u8>, Cond> {
         let layout = Layout::new::<T>();
-        let small = Self::HEADER + layout.align() + round_up(layout.size()) <= chunk::LAST;
-        match self.bump_here(layout, small) {
-            Some(payload) => Ok(payload),
-            None => self.bump_in_next_chunk(layout),
+        self.bump_as(layout, chunk::ends(Self::HEADER + layout.align() + round_up(layout.size())))
+    }
+
+    /// Memory of a few units in the newest chunk, if it has room.
+    #[inline(always)]
+    pub(crate) fn carve(&self, size: usize) -> Option<NonNull<u8>> {
+        self.bump_here(Layout::from_size_align(size, MIN_ALIGN).ok()?, chunk::ends(Self::HEADER + size))
+    }
+
+    #[inline(always)]
+    fn bump_as(&self, layout: Layout, small: bool) -> Result<NonNull<u8>, Cond> {
+        loop {
+            if let Some(payload) = self.bump_here(layout, small) {
+                return Ok(payload);
+            }
+            // Fast code does the rest elsewhere, and small code, which a module's is to be, tries again here.
+            if cfg!(not(target_arch = "wasm32")) {
+                return self.bump_in_next_chunk(layout);
+            }
+            self.next_chunk(round_up(layout.size()), layout.align())?;
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bump_in_next_chunk(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
+        self.next_chunk(round_up(layout.size()), layout.align())?;
+        self.bump_here(layout, false).ok_or(Cond::FailAssert)
     }
 
     /// Memory in the newest chunk, if it has room.
@@ -281,8 +304,13 @@ impl<S: Source, H: Layer> Lin<S, H> {
             0
         };
         let size = Self::HEADER + pad + round_up(layout.size());
-        let end = if small { cursor.addr().wrapping_add(size) } else { cursor.addr().checked_add(size)? };
-        if end > self.limit.get().addr() {
+        let fits = if small {
+            cursor.addr().wrapping_add(size) <= self.limit.get().addr()
+        } else {
+            // The sum is what the cursor becomes, so that its carry costs less than a difference.
+            cursor.addr().checked_add(size)? <= self.limit.get().addr()
+        };
+        if !fits {
             return None;
         }
         self.cursor.set(cursor.wrapping_add(size));
@@ -294,13 +322,6 @@ impl<S: Source, H: Layer> Lin<S, H> {
             self.begin_cell(cursor, pad, payload.as_ptr(), layout);
         }
         Some(payload)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn bump_in_next_chunk(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
-        self.next_chunk(layout)?;
-        self.bump(layout)
     }
 
     /// Writes the headers of a cell and of the padding before it.
@@ -348,7 +369,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// Whether the cell that ends at an address is the newest, so that the cursor may go back over it.
     #[inline]
     fn is_newest(&self, end: *mut u8) -> bool {
-        end == self.cursor.get() && !self.frozen.get()
+        !self.frozen.get() && end == self.cursor.get()
     }
 
     /// Releases a cell of `size` bytes whose payload is known to be one of this region's.
@@ -462,7 +483,10 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// # Ok::<(), kmem::Cond>(())
     /// ```
     pub fn reset(&mut self) {
-        self.go_back(Position::NONE);
+        // To the oldest chunk, which would be the next anyway: who needs no other then takes none.
+        let to =
+            self.oldest().map_or(Position::NONE, |chunk| Position { chunk, cursor: chunk.first(), marks: ptr::null() });
+        self.go_back(to);
     }
 
     /// Where the region is now.
@@ -495,7 +519,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     ///
     /// When the source refuses a chunk: that one is kept, empty, and destroying again tries again.
     pub fn destroy(&mut self) -> Result<(), Cond> {
-        self.reset();
+        self.go_back(Position::NONE);
         self.give_back_spare()
     }
 
@@ -515,6 +539,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 self.ranges.remove(chunk.range());
             }
             show(chunk.start(), chunk.size());
+            let size = chunk.size();
             // SAFETY: the chunk came from the source with this layout, and nothing is in it.
             if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout()) } {
                 answer = Err(cond);
@@ -524,6 +549,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 }
                 chunk.set_prev(kept);
                 kept = chunk;
+            } else {
+                self.held.set(self.held.get() - size);
             }
         }
         self.spare.set(kept);

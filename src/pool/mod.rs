@@ -94,6 +94,8 @@ pub struct Pool<S: Source, H: Layer = Bare> {
     /// Fresh cells handed out since the last reset, and before it at the most.
     handed: Var<usize>,
     peak: Var<usize>,
+    /// Bytes held from the source.
+    held: Var<usize>,
     ranges: Ranges,
     growth: Growth,
     /// A walk is under way: free and fresh cells are set aside.
@@ -157,6 +159,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             most: usize::MAX,
             handed: Var::new(0),
             peak: Var::new(0),
+            held: Var::new(0),
             ranges: Ranges::new(),
             growth,
             frozen: Var::new(false),
@@ -324,23 +327,29 @@ impl<S: Source, H: Layer> Pool<S, H> {
     /// A cell, and whether it is known to be zero.
     #[inline]
     fn take(&self) -> Result<(NonNull<u8>, bool), Cond> {
+        match self.take_here() {
+            Some(taken) => Ok(taken),
+            None => self.take_from_next_block(),
+        }
+    }
+
+    /// The same without another block, if there is one.
+    #[inline(always)]
+    fn take_here(&self) -> Option<(NonNull<u8>, bool)> {
         if let Some(place) = NonNull::new(self.bottom.get().cast_mut()) {
             self.bottom.set(Self::next_free(place.as_ptr()));
             show(place.cast(), self.stride);
-            return Ok((self.hand_out(place), false));
+            return Some((self.hand_out(place), false));
         }
         let fresh = self.fresh.get();
-        if fresh == self.end.get() {
-            return self.take_from_next_block();
+        if fresh == self.end.get() || self.handed.get() >= self.most {
+            return None;
         }
-        self.take_fresh(fresh)
+        Some(self.take_fresh(fresh))
     }
 
     #[inline]
-    fn take_fresh(&self, fresh: *mut u8) -> Result<(NonNull<u8>, bool), Cond> {
-        if self.handed.get() >= self.most {
-            return Err(Cond::TooMany);
-        }
+    fn take_fresh(&self, fresh: *mut u8) -> (NonNull<u8>, bool) {
         self.handed.set(self.handed.get() + 1);
         self.fresh.set(fresh.wrapping_add(self.stride));
         let cell = fresh.cast::<PoolCell>().cast_const();
@@ -362,7 +371,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
         let payload = if H::HEADERS { self.hand_out(place.cast()) } else { place };
         // SAFETY: a fresh cell is in the newest block.
         let zeroed = unsafe { &*self.block.get() }.zeroed();
-        Ok((payload, zeroed))
+        (payload, zeroed)
     }
 
     #[cold]
@@ -372,7 +381,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             return Err(Cond::TooMany);
         }
         self.next_block()?;
-        self.take_fresh(self.fresh.get())
+        Ok(self.take_fresh(self.fresh.get()))
     }
 
     /// Marks a cell as live and gives its payload, whose pointer reaches all of it.
@@ -519,7 +528,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
     pub fn stats(&self) -> Stats {
         let live = self.handed.get() - self.count_free();
         let peak = self.peak.get().max(self.handed.get());
-        Stats { live, bytes: live * self.stride, peak: peak * self.stride, held: self.held() }
+        Stats { live, bytes: live * self.stride, peak: peak * self.stride, held: self.held.get() }
     }
 }
 

@@ -4,8 +4,8 @@
 //! key ──► slot: generation, node ──► Node │ Item { slot, value }
 //! ```
 //!
-//! The slots are a table in a block of the tree's own source, which grows and stays until the tree goes: so a key is
-//! checked against its slot's generation however long ago its node went.
+//! The slots are a table in a block of the tree's own source: so a key is checked against its slot's generation however
+//! long ago its node went. Where all values go at once the table goes too, and the next begins with higher generations.
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
@@ -45,8 +45,9 @@ pub struct Key {
 struct Slot {
     /// Odd while a node is there.
     generation: Var<u32>,
-    /// While it is free: the next free slot.
+    /// While the generation is even: the next free slot.
     next: Var<u32>,
+    /// While the generation is odd: the node.
     node: Var<*const Node>,
 }
 
@@ -83,10 +84,15 @@ const FIRST: u32 = 32;
 pub struct KeyTree<T, S: Source> {
     tree: Tree<S>,
     table: Var<*const Slot>,
-    /// Slots that the table has room for.
-    room: Var<u32>,
-    /// Slots that were ever used.
-    used: Var<u32>,
+    /// Slots in the table.
+    slots: Var<u32>,
+    /// Slots that the next table has at least.
+    least: Var<u32>,
+    /// The generation that slots begin with: higher than any key's from before the table was made.
+    base: Var<u32>,
+    /// The highest generation that a slot was left with when its value went, or `base`.
+    top: Var<u32>,
+    /// The first free slot.
     free: Var<u32>,
     /// Values are put in through a shared reference, so none of another lifetime may pass for a `T`.
     values: PhantomData<Var<T>>,
@@ -133,53 +139,59 @@ impl<T, S: Source> KeyTree<T, S> {
         Self {
             tree: Tree::new_in(source),
             table: Var::new(ptr::null()),
-            room: Var::new(0),
-            used: Var::new(0),
+            slots: Var::new(0),
+            least: Var::new(FIRST),
+            base: Var::new(0),
+            top: Var::new(0),
             free: Var::new(NONE),
             values: PhantomData,
         }
     }
 
-    /// A slot that is or was in use, to be looked at until the table grows.
-    #[inline]
+    /// A slot, to be looked at until the table grows.
+    #[inline(always)]
     fn slot(&self, index: u32) -> Option<&Slot> {
-        if index >= self.used.get() {
+        if index >= self.slots.get() {
             return None;
         }
-        // SAFETY: the slots up to `used` are there, initialised.
+        // SAFETY: so many are in the table, initialised.
         Some(unsafe { &*self.table.get().wrapping_add(index as usize) })
     }
 
-    /// Makes a slot to be taken, where none is free.
-    #[inline(never)]
-    fn add_slot(&self) -> Result<(), Cond> {
-        let index = self.used.get();
-        if index == self.room.get() {
-            self.grow_table()?;
-        }
-        let slot = self.table.get().cast_mut().wrapping_add(index as usize);
-        // SAFETY: in the table, and not in use yet.
-        unsafe { slot.write(Slot { generation: Var::new(0), next: Var::new(NONE), node: Var::new(ptr::null()) }) };
-        self.used.set(index + 1);
-        self.free.set(index);
-        Ok(())
-    }
-
+    /// Makes slots to be taken, where none is free.
     #[cold]
+    #[inline(never)]
     fn grow_table(&self) -> Result<(), Cond> {
-        let room = self.room.get();
-        if room == NONE {
+        let slots = self.slots.get();
+        if slots == NONE {
             return Err(Cond::TooMany);
         }
-        let more = room.saturating_mul(2).max(FIRST);
-        let new = Self::table_of(more)?;
-        let table = match NonNull::new(self.table.get().cast_mut()) {
-            None => self.tree.source().alloc(new),
-            // SAFETY: the table came from the source with this layout, and no slot of it is looked at now.
-            Some(table) => unsafe { self.tree.source().resize(table.cast(), Self::table_of(room)?, new) },
+        let make = |slots| Ok::<_, Cond>((self.tree.source().alloc(Self::table_of(slots)?)?, slots));
+        let (table, more) = match make(slots.saturating_mul(2).max(self.least.get())) {
+            // A table like the last one is a wish.
+            Err(_) if slots == 0 => make(FIRST)?,
+            answer => answer?,
         };
-        self.table.set(table?.cast::<Slot>().as_ptr());
-        self.room.set(more);
+        let table = table.cast::<Slot>().as_ptr();
+        if let Some(old) = NonNull::new(self.table.get().cast_mut()) {
+            // SAFETY: the new table is longer, and both are live.
+            unsafe { old.as_ptr().copy_to_nonoverlapping(table, slots as usize) };
+            // SAFETY: the old table came from the source with this layout, and no slot of it is looked at any more; it
+            // has room for much more than three words.
+            unsafe { self.tree.give_to_source(old.cast(), Self::table_of(slots)?) };
+        }
+        for index in slots..more {
+            let slot = Slot {
+                generation: Var::new(self.base.get()),
+                next: Var::new(if index + 1 == more { NONE } else { index + 1 }),
+                node: Var::new(ptr::null()),
+            };
+            // SAFETY: in the table, which has room for so many.
+            unsafe { table.wrapping_add(index as usize).write(slot) };
+        }
+        self.table.set(table);
+        self.slots.set(more);
+        self.free.set(slots);
         Ok(())
     }
 
@@ -187,24 +199,61 @@ impl<T, S: Source> KeyTree<T, S> {
         Layout::array::<Slot>(slots as usize).map_err(|_| Cond::BadSize)
     }
 
+    /// Gives the table back; says whether it could.
+    fn free_table(&self) -> bool {
+        let Some(table) = NonNull::new(self.table.get().cast_mut()) else { return true };
+        let Ok(layout) = Self::table_of(self.slots.get()) else { return false };
+        // SAFETY: the table came from the source with this layout, and no slot of it is looked at now.
+        unsafe { self.tree.source().free(table.cast(), layout) }.is_ok()
+    }
+
+    /// Lets all keys find nothing from now on without a look at each slot, if that is worth it and can be done; says
+    /// whether.
+    fn forget_keys(&self) -> bool {
+        // The next table is to be as large, and generations are not to be used up for all slots by a few.
+        let few = self.len() < self.slots.get() as usize / 4;
+        if few || self.top.get() > u32::MAX / 2 || !self.free_table() {
+            return false;
+        }
+        // A key has at most one more than `top`, and an odd one. Slots begin with even ones.
+        let base = self.top.get() + 2;
+        self.base.set(base);
+        self.top.set(base);
+        self.table.set(ptr::null());
+        self.least.set(self.slots.replace(0));
+        self.free.set(NONE);
+        true
+    }
+
+    /// The slot that a key names, and the node, if it is still there.
+    #[inline(always)]
+    fn find(&self, key: Key) -> Option<(&Slot, N)> {
+        let slot = self.slot(key.index)?;
+        if slot.generation.get() != key.generation {
+            return None;
+        }
+        // SAFETY: keys are made with an odd generation, which a slot has while it leads to a node.
+        let node = unsafe { NonNull::new_unchecked(slot.node.get().cast_mut()) };
+        // SAFETY: as above; the node goes with the slot's generation.
+        Some((slot, unsafe { N::new(node) }))
+    }
+
     /// The node that a key names.
-    #[inline]
+    #[inline(always)]
     fn node(&self, key: Key) -> Option<N> {
-        // Keys are made with an odd generation, which a slot has while a node is there.
-        let slot = self.slot(key.index).filter(|slot| slot.generation.get() == key.generation)?;
-        N::of(slot.node.get())
+        self.find(key).map(|(_, node)| node)
     }
 
     /// The node that a key names, or for no key the root.
-    #[inline]
-    fn parent_node(&self, parent: Option<Key>) -> Result<NonNull<u8>, Cond> {
+    #[inline(always)]
+    fn parent_node(&self, parent: Option<Key>) -> Result<N, Cond> {
         match parent {
-            None => self.tree.root(),
-            Some(key) => self.node(key).map(N::payload).ok_or(Cond::BadAddress),
+            None => self.tree.root_node(),
+            Some(key) => self.node(key).ok_or(Cond::BadAddress),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn item(node: N) -> NonNull<Item<T>> {
         node.payload().cast()
     }
@@ -232,29 +281,42 @@ impl<T, S: Source> KeyTree<T, S> {
     /// # Errors
     ///
     /// What the source says; `bad_address` if the parent has gone. The value comes back with it.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&self, parent: Option<Key>, value: T) -> Result<Key, Refused<T>> {
-        let made = self.parent_node(parent).and_then(|parent| {
-            if self.free.get() == NONE {
-                self.add_slot()?;
-            }
-            // SAFETY: a live node of this tree.
-            let place = unsafe { self.tree.alloc(parent, Layout::new::<Item<T>>()) }?;
-            Ok(place.cast::<Item<T>>())
-        });
-        let place = match made {
-            Ok(place) => place,
-            Err(cond) => return Err(Refused { value, cond }),
-        };
-        let index = self.free.get();
-        // SAFETY: the node was just made for an item.
+        match self.make_place(parent) {
+            // SAFETY: a free slot, and a node that was just made for an item.
+            Ok(place) => Ok(unsafe { self.occupy(self.free.get(), place, value) }),
+            Err(cond) => Err(Refused { value, cond }),
+        }
+    }
+
+    /// A node for an item, and a free slot.
+    #[inline(always)]
+    fn make_place(&self, parent: Option<Key>) -> Result<NonNull<Item<T>>, Cond> {
+        let parent = self.parent_node(parent)?;
+        if self.free.get() == NONE {
+            self.grow_table()?;
+        }
+        Ok(self.tree.alloc_under(parent, Layout::new::<Item<T>>(), false)?.cast())
+    }
+
+    /// Puts a value in a node, and the node in a slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot is free, and the first that is; the node has a payload for an item, which holds none yet.
+    #[inline(always)]
+    unsafe fn occupy(&self, index: u32, place: NonNull<Item<T>>, value: T) -> Key {
+        // SAFETY: the caller's promise.
         unsafe { place.write(Item { slot: index, value }) };
-        let Some(slot) = self.slot(index) else { unreachable!("a slot was reserved") };
+        // SAFETY: a slot that is free is in the table.
+        let slot = unsafe { &*self.table.get().wrapping_add(index as usize) };
         self.free.set(slot.next.get());
-        slot.generation.set(slot.generation.get() + 1);
+        let generation = slot.generation.get() + 1;
+        slot.generation.set(generation);
         // The header stands before the payload; a pointer to both, as `item` will want it.
         slot.node.set(place.as_ptr().wrapping_byte_sub(HEADER).cast());
-        Ok(Key { index, generation: slot.generation.get() })
+        Key { index, generation }
     }
 
     /// The value, if it is still there.
@@ -312,11 +374,11 @@ impl<T, S: Source> KeyTree<T, S> {
     /// # Panics
     ///
     /// When a value's destructor does: all others are dropped and the memory is given back first.
-    #[inline]
+    #[inline(always)]
     pub fn free(&mut self, key: Key) -> Result<(), Cond> {
-        let node = self.node(key).ok_or(Cond::BadAddress)?;
+        let (slot, node) = self.find(key).ok_or(Cond::BadAddress)?;
         if !needs_drop::<T>() && node.child().is_none() {
-            self.vacate(node);
+            self.vacate_slot(key.index, slot);
             return self.tree.release(node);
         }
         self.release(node, false);
@@ -328,6 +390,8 @@ impl<T, S: Source> KeyTree<T, S> {
     fn release(&self, top: N, shred: bool) {
         if needs_drop::<T>() {
             drop(Going { owner: self, top, next: Some(top), shred });
+        } else if !shred && self.tree.is_alone(top) && self.forget_keys() {
+            self.tree.release_unasked(top, false);
         } else {
             self.tree.release_telling(top, shred, |node| self.vacate(node));
         }
@@ -339,12 +403,20 @@ impl<T, S: Source> KeyTree<T, S> {
         // SAFETY: every node but the root holds an item.
         let index = unsafe { (*Self::item(node).as_ptr()).slot };
         if let Some(slot) = self.slot(index) {
-            slot.node.set(ptr::null());
-            slot.generation.set(slot.generation.get().wrapping_add(1));
-            // A slot whose generations are used up is never taken again.
-            if slot.generation.get() != 0 {
-                slot.next.set(self.free.replace(index));
-            }
+            self.vacate_slot(index, slot);
+        }
+    }
+
+    #[inline(always)]
+    fn vacate_slot(&self, index: u32, slot: &Slot) {
+        let generation = slot.generation.get().wrapping_add(1);
+        slot.generation.set(generation);
+        if generation > self.top.get() {
+            self.top.set(generation);
+        }
+        // A slot whose generations are used up is never taken again.
+        if generation != 0 {
+            slot.next.set(self.free.replace(index));
         }
     }
 
@@ -414,10 +486,9 @@ impl<T, S: Source> KeyTree<T, S> {
     ///
     /// `bad_address` if either has gone, `in_use` if the new parent is the value or below it.
     pub fn move_to(&mut self, key: Key, parent: Option<Key>) -> Result<(), Cond> {
-        let node = self.node(key).ok_or(Cond::BadAddress)?.payload();
+        let node = self.node(key).ok_or(Cond::BadAddress)?;
         let parent = self.parent_node(parent)?;
-        // SAFETY: both are live nodes of this tree.
-        unsafe { self.tree.move_to(node, parent) }
+        self.tree.move_node(node, parent)
     }
 
     /// What a value is under.
@@ -665,13 +736,7 @@ impl<T, S: Source> Drop for KeyTree<T, S> {
         struct Slots<'t, T, S: Source>(&'t mut KeyTree<T, S>);
         impl<T, S: Source> Drop for Slots<'_, T, S> {
             fn drop(&mut self) {
-                let owner = &*self.0;
-                if let Some(table) = NonNull::new(owner.table.get().cast_mut())
-                    && let Ok(layout) = KeyTree::<T, S>::table_of(owner.room.get())
-                {
-                    // SAFETY: the table came from the source with this layout; no key can be looked up any more.
-                    let _ = unsafe { owner.tree.source().free(table.cast(), layout) };
-                }
+                self.0.free_table();
             }
         }
         Slots(self).0.clear();
@@ -681,5 +746,41 @@ impl<T, S: Source> Drop for KeyTree<T, S> {
 impl<T: fmt::Debug, S: Source> fmt::Debug for KeyTree<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.subtree(None).map(|key| (key, self.get(key)))).finish()
+    }
+}
+
+#[cfg(all(test, feature = "platform"))]
+mod tests {
+    use super::*;
+    use crate::Heap;
+
+    #[test]
+    fn a_slot_that_is_used_up_uses_up_no_other() {
+        let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+        let worn = tree.insert(None, 0).expect("room");
+        tree.slot(worn.index).expect("it was just made").generation.set(u32::MAX);
+        tree.free(Key { generation: u32::MAX, ..worn }).expect("its key, had it been used so often");
+        for round in 0..1000 {
+            let above = tree.insert(None, round).expect("room");
+            let below = tree.insert(Some(above), round).expect("room");
+            tree.free(above).expect("live");
+            assert_eq!((tree.get(below), tree.len()), (None, 0));
+        }
+        assert_eq!(tree.slots.get(), FIRST, "two values at a time need no more");
+    }
+
+    #[test]
+    fn keys_are_forgotten_together_only_where_that_is_less_work() {
+        let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+        let fill = |tree: &mut KeyTree<u32, _>, below| {
+            let top = tree.insert(None, 0).expect("room");
+            let last = (0..below).map(|value| tree.insert(Some(top), value).expect("room")).last();
+            tree.free(top).expect("live");
+            assert_eq!((tree.get(top), last.and_then(|key| tree.get(key).copied())), (None, None));
+            tree.table.get()
+        };
+        assert!(fill(&mut tree, 10_000).is_null(), "many went");
+        let few = fill(&mut tree, 3);
+        assert!(!few.is_null() && fill(&mut tree, 3) == few, "the table stays where few go");
     }
 }

@@ -347,10 +347,22 @@ impl<S: Source> Tree<S> {
     /// # Errors
     ///
     /// What the source says, the first time.
+    #[inline]
     pub fn root(&self) -> Result<NonNull<u8>, Cond> {
-        if let Some(root) = N::of(self.root.get()) {
-            return Ok(root.payload());
+        self.root_node().map(N::payload)
+    }
+
+    #[inline]
+    fn root_node(&self) -> Result<N, Cond> {
+        match N::of(self.root.get()) {
+            Some(root) => Ok(root),
+            None => self.make_root(),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_root(&self) -> Result<N, Cond> {
         let layout = Layout::new::<Extra>();
         let root = self.make_with_care(layout, ptr::null(), None, false)?;
         let base = root.payload().cast::<Extra>();
@@ -358,7 +370,7 @@ impl<S: Source> Tree<S> {
         unsafe { base.write(Extra::base(root, self.context.get())) };
         root.set_extra(base.as_ptr());
         self.root.set(root.as_ptr());
-        Ok(root.payload())
+        Ok(root)
     }
 
     /// A node, where the tree may not be changed or the source is told of it.
@@ -483,16 +495,11 @@ impl<S: Source> Tree<S> {
     #[inline(always)]
     pub unsafe fn alloc(&self, parent: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
-        unsafe { self.alloc_under(parent, layout, false) }
+        self.alloc_under(unsafe { self.node(parent) }?, layout, false)
     }
 
-    /// # Safety
-    ///
-    /// As for [`alloc`](Self::alloc).
     #[inline(always)]
-    unsafe fn alloc_under(&self, parent: NonNull<u8>, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
-        // SAFETY: the caller's promise.
-        let parent = unsafe { self.node(parent) }?;
+    fn alloc_under(&self, parent: N, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
         // The common extra is the root's payload, and there is a root where there is a parent.
         let base = self.root.get().wrapping_byte_add(HEADER).cast();
         if self.care.get() & (care::FROZEN | care::TOLD | care::LIMITED) != 0 {
@@ -529,7 +536,7 @@ impl<S: Source> Tree<S> {
     #[inline]
     pub unsafe fn alloc_zeroed(&self, parent: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
-        unsafe { self.alloc_under(parent, layout, true) }
+        self.alloc_under(unsafe { self.node(parent) }?, layout, true)
     }
 
     /// Releases a node and its whole subtree.
@@ -660,12 +667,17 @@ impl<S: Source> Tree<S> {
     /// # Safety
     ///
     /// Both are live nodes of this tree.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn move_to(&self, node: NonNull<u8>, parent: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { Self::at(node) };
         // SAFETY: the caller's promise.
         let parent = unsafe { Self::at(parent) };
+        self.move_node(node, parent)
+    }
+
+    #[inline(always)]
+    fn move_node(&self, node: N, parent: N) -> Result<(), Cond> {
         if self.care.get() & !care::TOLD != 0 {
             self.thaw()?;
             Self::live(node)?;

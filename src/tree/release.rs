@@ -133,6 +133,12 @@ impl<S: Source> Tree<S> {
         true
     }
 
+    /// Whether a node is all that there is but the root, and nothing needs care.
+    pub(super) fn is_alone(&self, top: N) -> bool {
+        let alone = |root: N| root.child() == Some(top) && root.lastchild() == Some(top);
+        self.is_plain() && N::of(self.root.get()).is_some_and(alone)
+    }
+
     /// The same, of siblings `first` to `last`, if there is nothing else but the root.
     fn release_plain_siblings_at_once(&self, first: N, last: N) -> bool {
         let root = N::of(self.root.get());

@@ -88,6 +88,8 @@ pub fn rows() -> Vec<Row> {
     let itself = |work, rebuild, first| {
         Row::new("tree", work, vec![named::<Default>("kmem", rebuild), named::<Default>("kmem, first build", first)])
     };
+    let keys =
+        |work, keys, raw| Row::new("tree", work, vec![named::<Keys>("kmem", keys), named::<Default>("kmem, raw", raw)]);
     vec![
         all!("build 1e6", build),
         all!("free root of 1e6", free_root),
@@ -97,7 +99,8 @@ pub fn rows() -> Vec<Row> {
         all!("585 nodes, build + free", small),
         all!("steal", steal),
         all!("random subtree, free + rebuild", subtrees),
-        all!("rebuild 1e6 after depth-first free", rebuild),
+        all!("rebuild 1e6 after free", rebuild),
+        all!("rebuild 1e6 after depth-first free, beside another tree", rebuild_beside),
         all!("syntax tree of kmem's sources, build + free", syntax),
         row!("tree", "drop the whole of 1e6", drop_whole;
             Default, #[cfg(native)] Talloc, Boxes<Standard>, Boxes<Fast>),
@@ -107,23 +110,10 @@ pub fn rows() -> Vec<Row> {
             "drop the whole of 1e6, nodes in a region of their own",
             vec![named::<Default>("kmem", drop_whole), side::<Arena<Payload>>(drop_whole)],
         ),
-        Row::new(
-            "tree",
-            "free root of 1e6, nodes in a region of their own",
-            vec![
-                named::<Default>("kmem", drop_whole),
-                #[cfg(native)]
-                side::<Talloc>(free_root),
-                side::<Boxes<Standard>>(free_root),
-                side::<Boxes<Fast>>(free_root),
-            ],
-        ),
-        itself("rebuild 1e6 after depth-first free, against first build", rebuild, build),
-        Row::new(
-            "tree",
-            "keys against raw, 585 nodes of 32 B",
-            vec![named::<Keys>("kmem", even), named::<Default>("kmem, raw", even)],
-        ),
+        itself("rebuild 1e6 after free, against first build", rebuild, build),
+        itself("rebuild 1e6 after depth-first free, beside another tree, against first build", rebuild_beside, build),
+        keys("keys against raw, 585 nodes of 32 B, build + free", even, even),
+        keys("keys against raw, child alloc + free of 32 B", child, child),
     ]
 }
 
@@ -203,17 +193,26 @@ fn free_beside<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
     }
 }
 
-/// A million nodes where as many have been before, and went depth first: another tree stays, so that there is no other
-/// way.
+/// A million nodes where as many have been before.
 fn rebuild<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
     for _ in 0..times {
-        let mut large = Large::<F>::beside(watch);
-        large.grow();
-        large.free();
-        large.top = large.forest.add(large.forest.root(), 16);
-        watch.time(large.sizes.len(), || large.grow());
-        large.free();
+        rebuild_in(Large::<F>::new(watch), watch);
     }
+}
+
+/// The same, where something else stays: they went depth first, since there is no other way.
+fn rebuild_beside<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
+    for _ in 0..times {
+        rebuild_in(Large::<F>::beside(watch), watch);
+    }
+}
+
+fn rebuild_in<F: Forest>(mut large: Large<F>, watch: &mut Watch) {
+    large.grow();
+    large.free();
+    large.top = large.forest.add(large.forest.root(), 16);
+    watch.time(large.sizes.len(), || large.grow());
+    large.free();
 }
 
 /// The whole forest ends, with a million nodes in it.
