@@ -15,7 +15,8 @@ use crate::run;
 /// It needs a switch of the nightly compiler, which every compiler has behind `RUSTC_BOOTSTRAP`; so the
 /// collections of the nightly library are tested here too.
 pub fn address(_: &Machine, tally: &mut Tally) -> Result<()> {
-    let suites = "--lib --test conformance --test regressions --test faults --test inspect --test typed --test misuse";
+    let suites = "--lib --test conformance --test regressions --test faults --test inspect --test typed --test misuse \
+                  --test kept --test reuse --test teardown";
     let features = "--features allocator-api2,alloc-api --test collections";
     let mut test =
         run::cargo(&format!("test -p kmem --target x86_64-unknown-linux-gnu --no-fail-fast {suites} {features}"));
