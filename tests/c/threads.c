@@ -34,7 +34,6 @@ static void *work(void *arg) {
             if (kmpoola(&cell, pool) || kmheapf(cell) != kmcond_mismatch || kmpoolf(pool, cell)) return (void *)6;
             if (kmtreea(&cell, kmtreeroot(tree), 10) || kmtreef(cell)) return (void *)7;
             if (kmpoolx(pool) || kmlinx(lin) || kmtreex(tree)) return (void *)8;
-            if (kmlina(&cell, lin, 8) != kmcond_bad_address) return (void *)9;
         }
     }
     for (int i = 0; i < 16; i++) {
