@@ -141,6 +141,8 @@ mod lin;
 mod pages;
 mod poison;
 mod pool;
+#[cfg(feature = "platform")]
+mod process;
 mod ptr;
 mod ranges;
 pub mod refs;
@@ -148,6 +150,7 @@ mod report;
 mod reuse;
 mod seeded;
 mod source;
+mod spans;
 mod store;
 mod table;
 pub mod tree;
@@ -164,7 +167,9 @@ pub use heap::Heap;
 pub use kind::Kind;
 pub use lin::{Lin, Mark, Scope};
 #[cfg(feature = "platform")]
-pub use pages::{Global, Pages};
+pub use pages::Pages;
+#[cfg(feature = "platform")]
+pub use process::{Decay, Global, GlobalHeap};
 #[cfg(all(feature = "platform", unix))]
 pub use pages::{Protected, Protection};
 pub use pool::{Pool, PoolCell};

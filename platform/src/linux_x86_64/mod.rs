@@ -115,8 +115,9 @@ unsafe impl Protect for Native {
             Advice::DontDump => libc::MADV_DONTDUMP,
             Advice::WipeOnFork => libc::MADV_WIPEONFORK,
             Advice::HugePage => libc::MADV_HUGEPAGE,
+            Advice::Discard => libc::MADV_DONTNEED,
         };
-        // SAFETY: none of these changes a byte in this process.
+        // SAFETY: of these only `Discard` changes a byte, which the caller does not need.
         done(unsafe { syscall3(call(libc::SYS_madvise), start.as_ptr(), number(len), bits(advice)) })
     }
 }

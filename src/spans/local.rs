@@ -1,0 +1,548 @@
+//! What one thread owns: segments, spans by class, and a cell of each class at hand.
+
+use core::cell::Cell as Var;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+
+use super::segment::{Segment, Span, Spans};
+use super::{CLASSES, Class, Ground, LIVE, Mark, NONE, RUN, mail};
+use crate::cell::{MIN_ALIGN as UNIT, inside};
+use crate::poison::{hide, show};
+use crate::report::{Broken, rule};
+use crate::Cond;
+
+/// The cell of a class that was freed last, and its mark.
+struct Hot {
+    cell: Var<*mut u8>,
+    mark: Var<*const Mark>,
+}
+
+/// What one thread at a time uses.
+#[repr(C, align(64))]
+pub(crate) struct Local {
+    hot: [Hot; CLASSES],
+    /// The span that each class takes its next cell from.
+    current: [Var<*const Span>; CLASSES],
+    /// The other spans of each class that have free cells.
+    partial: [Var<*const Span>; CLASSES],
+    /// Segments with free slices.
+    roomy: Var<*const Segment>,
+    /// Segments without.
+    full: Var<*const Segment>,
+    /// A segment that is all free, kept for the next need.
+    spare: Var<*const Segment>,
+    /// Bytes of all segments.
+    held: Var<usize>,
+    /// The most bytes that were live when it was last looked at.
+    peak: Var<usize>,
+    /// For the ground: when it was last asked what is due.
+    pub(crate) stamp: Var<u64>,
+    pub(crate) ticks: Var<u32>,
+    /// Spans with cells that others freed.
+    mail: AtomicPtr<Span>,
+    /// For the ground: whose it is, and the next of all.
+    pub(crate) state: AtomicU8,
+    pub(crate) sibling: AtomicPtr<Local>,
+}
+
+/// Sums over all spans.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) live: usize,
+    pub(crate) bytes: usize,
+    pub(crate) held: usize,
+}
+
+impl Local {
+    pub(crate) const fn new() -> Self {
+        Self {
+            hot: [const { Hot { cell: Var::new(ptr::null_mut()), mark: Var::new(ptr::null()) } }; CLASSES],
+            current: [const { Var::new(ptr::null()) }; CLASSES],
+            partial: [const { Var::new(ptr::null()) }; CLASSES],
+            roomy: Var::new(ptr::null()),
+            full: Var::new(ptr::null()),
+            spare: Var::new(ptr::null()),
+            held: Var::new(0),
+            peak: Var::new(0),
+            stamp: Var::new(0),
+            ticks: Var::new(0),
+            mail: AtomicPtr::new(ptr::null_mut()),
+            state: AtomicU8::new(0),
+            sibling: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// A cell of a class from what is at hand, if anything is.
+    #[inline(always)]
+    pub(crate) fn take(&self, class: usize, mark: u16) -> Option<NonNull<u8>> {
+        let hot = &self.hot[class];
+        if let Some(cell) = NonNull::new(hot.cell.get()) {
+            hot.cell.set(ptr::null_mut());
+            // SAFETY: a hot cell's mark lies in its segment, which is there as long as a cell of it is not on a list.
+            unsafe { &*hot.mark.get() }.store(mark, Ordering::Relaxed);
+            return Some(cell);
+        }
+        // SAFETY: null or a span of this owner.
+        let span = unsafe { self.current[class].get().as_ref() }?;
+        let unit = span.free().get();
+        if unit == NONE {
+            return None;
+        }
+        // SAFETY: a free cell of this span.
+        let place = unsafe { span.mark(unit as usize, Class::get(class).shift) };
+        span.free().set(place.load(Ordering::Relaxed));
+        place.store(mark, Ordering::Relaxed);
+        span.used().set(span.used().get() + 1);
+        Some(span.cell(unit))
+    }
+
+    /// The same, from another span or a new one.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn take_more<G: Ground>(&self, ground: &G, class: usize, mark: u16) -> Result<NonNull<u8>, Cond> {
+        ground.tick(self);
+        if G::SHARED && self.receive(ground) {
+            if let Some(cell) = self.take(class, mark) {
+                return Ok(cell);
+            }
+        }
+        // SAFETY: null or a span of this owner.
+        let next = match unsafe { self.partial[class].get().as_ref() } {
+            Some(span) => {
+                self.unlist(span, class);
+                span
+            }
+            None => {
+                let slices = Spans::<G>::slices(Class::get(class).size());
+                let (span, _) = self.claim(ground, slices)?;
+                Spans::<G>::fill(span, self, class);
+                hide(span.cell(0), span.cells() * Class::get(class).size());
+                span
+            }
+        };
+        // The old one is full, and on no list until a cell of it comes back.
+        self.current[class].set(next);
+        self.take(class, mark).ok_or(Cond::FailAssert)
+    }
+
+    /// Takes a cell of a class back, which is of a span of this owner and not used any more.
+    ///
+    /// # Safety
+    ///
+    /// So it is, and the mark is its.
+    #[inline(always)]
+    pub(crate) unsafe fn give<G: Ground>(&self, ground: &G, span: &Span, class: usize, cell: NonNull<u8>, mark: &Mark) {
+        mark.store(NONE, Ordering::Relaxed);
+        let hot = &self.hot[class];
+        if hot.cell.get().is_null() {
+            hot.cell.set(cell.as_ptr());
+            hot.mark.set(mark);
+            return;
+        }
+        self.push(ground, span, class, cell, mark);
+    }
+
+    /// Puts a cell on the list of its span.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
+    fn push<G: Ground>(&self, ground: &G, span: &Span, class: usize, cell: NonNull<u8>, mark: &Mark) {
+        let unit = (cell.addr().get() - span.data().addr()) / UNIT;
+        let first = span.free().replace(unit as u16);
+        mark.store(first, Ordering::Relaxed);
+        let used = span.used().get() - 1;
+        span.used().set(used);
+        span.stale().set(true);
+        if first == NONE || used == 0 {
+            self.settle(ground, span, class);
+        }
+    }
+
+    /// A span has free cells again, or no others any more.
+    #[cold]
+    #[inline(never)]
+    fn settle<G: Ground>(&self, ground: &G, span: &Span, class: usize) {
+        if ptr::eq(span, self.current[class].get()) {
+            return;
+        }
+        if span.used().get() == 0 {
+            if span.listed().get() {
+                self.unlist(span, class);
+            }
+            self.release(ground, span);
+        } else if !span.listed().get() {
+            self.list(span, class);
+        }
+    }
+
+    fn list(&self, span: &Span, class: usize) {
+        let head = &self.partial[class];
+        span.next.set(head.get());
+        span.prev.set(ptr::null());
+        // SAFETY: null or a span of this owner.
+        if let Some(next) = unsafe { head.get().as_ref() } {
+            next.prev.set(span);
+        }
+        head.set(span);
+        span.listed().set(true);
+    }
+
+    fn unlist(&self, span: &Span, class: usize) {
+        let (next, prev) = (span.next.get(), span.prev.get());
+        // SAFETY: null or a span on the same list.
+        match unsafe { prev.as_ref() } {
+            Some(prev) => prev.next.set(next),
+            None => self.partial[class].set(next),
+        }
+        // SAFETY: as above.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.prev.set(prev);
+        }
+        span.listed().set(false);
+    }
+
+    /// A cell that is a run of slices, and whether it is known to be zero.
+    pub(crate) fn take_run<G: Ground>(
+        &self,
+        ground: &G,
+        asked: usize,
+        align: usize,
+        mark: u16,
+    ) -> Result<(NonNull<u8>, bool), Cond> {
+        ground.tick(self);
+        if G::SHARED {
+            self.receive(ground);
+        }
+        let (span, zeroed) = self.claim(ground, asked.max(1).div_ceil(G::SLICE))?;
+        Spans::<G>::fill_run(span, self, asked, align, mark);
+        Ok((span.cell(0), zeroed))
+    }
+
+    /// Gives a run another length where it is, if that can be.
+    pub(crate) fn change_run<G: Ground>(&self, span: &Span, asked: usize) -> bool {
+        let (old, new) = (span.slices(), asked.max(1).div_ceil(G::SLICE));
+        let segment = span.segment::<G>();
+        if new > old {
+            if !Spans::<G>::extend(span, new) {
+                return false;
+            }
+            if ptr::eq(self.spare.get(), segment) {
+                self.spare.set(ptr::null());
+            }
+            if segment.free_slices() == 0 {
+                self.unlink(&self.roomy, segment);
+                self.link(&self.full, segment);
+            }
+        } else if new < old && Spans::<G>::release(span, new) {
+            self.unlink(&self.full, segment);
+            self.link(&self.roomy, segment);
+        }
+        span.asked().set(asked);
+        true
+    }
+
+    /// Takes a run back.
+    pub(crate) fn give_run<G: Ground>(&self, ground: &G, span: &Span, mark: &Mark) {
+        mark.store(NONE, Ordering::Relaxed);
+        span.used().set(0);
+        self.release(ground, span);
+    }
+
+    /// Takes slices from a segment with room, or a new one.
+    fn claim<G: Ground>(&self, ground: &G, slices: usize) -> Result<(&Span, bool), Cond> {
+        // SAFETY: null or a segment of this owner.
+        let mut next = unsafe { self.roomy.get().as_ref() };
+        let (segment, claimed) = loop {
+            match next {
+                Some(segment) => match Spans::<G>::claim(segment, slices) {
+                    Some(claimed) => break (segment, claimed),
+                    None => next = segment.next(),
+                },
+                None => {
+                    let (base, zeroed) = ground.segment()?;
+                    // SAFETY: the ground just gave it.
+                    let segment = unsafe { Spans::<G>::found(base, zeroed) };
+                    self.held.set(self.held.get() + G::SEGMENT);
+                    self.link(&self.roomy, segment);
+                    break (segment, Spans::<G>::claim(segment, slices).ok_or(Cond::FailAssert)?);
+                }
+            }
+        };
+        if ptr::eq(self.spare.get(), segment) {
+            self.spare.set(ptr::null());
+        }
+        if segment.free_slices() == 0 {
+            self.unlink(&self.roomy, segment);
+            self.link(&self.full, segment);
+        }
+        Ok(claimed)
+    }
+
+    /// Gives a span's slices back to its segment, and perhaps the segment to the ground.
+    fn release<G: Ground>(&self, ground: &G, span: &Span) {
+        let segment = span.segment::<G>();
+        let slices = span.slices();
+        show(inside(segment.base(), span.slice() * G::SLICE), slices * G::SLICE);
+        if Spans::<G>::release(span, 0) {
+            self.unlink(&self.full, segment);
+            self.link(&self.roomy, segment);
+        }
+        if segment.free_slices() != Spans::<G>::ALL || ptr::eq(self.spare.get(), segment) {
+            return;
+        }
+        if self.spare.get().is_null() {
+            self.spare.set(segment);
+            return;
+        }
+        // Refused, it stays with its room.
+        let _ = self.let_go(ground, segment);
+    }
+
+    /// Gives a segment with nothing in it to the ground.
+    fn let_go<G: Ground>(&self, ground: &G, segment: &Segment) -> Result<(), Cond> {
+        self.unlink(&self.roomy, segment);
+        // SAFETY: it came from there, and all its slices are free.
+        if let Err(cond) = unsafe { ground.give_back(segment.base()) } {
+            self.link(&self.roomy, segment);
+            return Err(cond);
+        }
+        self.held.set(self.held.get() - G::SEGMENT);
+        Ok(())
+    }
+
+    fn link(&self, head: &Var<*const Segment>, segment: &Segment) {
+        segment.next.set(head.get());
+        segment.prev.set(ptr::null());
+        if let Some(next) = segment.next() {
+            next.prev.set(segment);
+        }
+        head.set(segment);
+    }
+
+    fn unlink(&self, head: &Var<*const Segment>, segment: &Segment) {
+        let (next, prev) = (segment.next.get(), segment.prev.get());
+        // SAFETY: null or a segment on the same list.
+        match unsafe { prev.as_ref() } {
+            Some(prev) => prev.next.set(next),
+            None => head.set(next),
+        }
+        if let Some(next) = segment.next() {
+            next.prev.set(prev);
+        }
+    }
+
+    /// Hands a cell of this owner's back from another thread; whether somebody should look into the mail.
+    ///
+    /// # Safety
+    ///
+    /// It is a cell of that span, with that mark, and not used any more.
+    #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
+    pub(crate) unsafe fn send(&self, span: &Span, cell: NonNull<u8>, mark: &Mark) -> bool {
+        let unit = (cell.addr().get() - span.data().addr()) / UNIT;
+        mail::send(span, unit as u16, mark, &self.mail)
+    }
+
+    /// Takes in what others freed; whether there was anything.
+    pub(crate) fn receive<G: Ground>(&self, ground: &G) -> bool {
+        if self.mail.load(Ordering::Relaxed).is_null() {
+            return false;
+        }
+        mail::receive(&self.mail, |span, first, count| {
+            span.used().set(span.used().get() - count);
+            span.stale().set(true);
+            if span.class() == RUN {
+                return self.release(ground, span);
+            }
+            let class = span.class() as usize;
+            let mut last = first;
+            for _ in 1..count {
+                // SAFETY: a cell of the span.
+                last = unsafe { span.mark(last as usize, Class::get(class).shift) }.load(Ordering::Relaxed);
+            }
+            // SAFETY: as above.
+            let end = unsafe { span.mark(last as usize, Class::get(class).shift) };
+            end.store(span.free().replace(first), Ordering::Relaxed);
+            self.settle(ground, span, class);
+        });
+        true
+    }
+
+    /// Puts what is at hand back on lists and gives back all that nothing is in: as little is kept as can be.
+    pub(crate) fn flush<G: Ground>(&self, ground: &G) -> Result<(), Cond> {
+        if G::SHARED {
+            self.receive(ground);
+        }
+        for (class, hot) in self.hot.iter().enumerate() {
+            if let Some(cell) = NonNull::new(hot.cell.replace(ptr::null_mut())) {
+                // SAFETY: a hot cell lies in a span of this owner.
+                let span = unsafe { Spans::<G>::span_of(cell.as_ptr()) };
+                // SAFETY: its mark is there as long as it is.
+                self.push(ground, span, class, cell, unsafe { &*hot.mark.get() });
+            }
+            // SAFETY: null or a span of this owner.
+            if let Some(span) = unsafe { self.current[class].replace(ptr::null()).as_ref() } {
+                if span.used().get() == 0 || span.free().get() != NONE {
+                    self.settle(ground, span, class);
+                }
+            }
+        }
+        // SAFETY: null or a segment of this owner.
+        match unsafe { self.spare.replace(ptr::null()).as_ref() } {
+            Some(spare) => self.let_go(ground, spare),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether others sent something.
+    #[cfg(all(feature = "std", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+    pub(crate) fn has_mail(&self) -> bool {
+        !self.mail.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Whether nobody has it, so that nobody looks into its mail.
+    #[cfg(feature = "platform")]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == 0
+    }
+
+    /// All segments.
+    pub(crate) fn segments<'a>(&'a self) -> impl Iterator<Item = &'a Segment> {
+        [&self.roomy, &self.full].into_iter().flat_map(|list| {
+            // SAFETY: null or a segment of this owner.
+            let mut next: Option<&'a Segment> = unsafe { list.get().as_ref() };
+            core::iter::from_fn(move || {
+                let this = next?;
+                next = this.next();
+                Some(this)
+            })
+        })
+    }
+
+    /// Forgets everything: the segments go another way.
+    pub(crate) fn forget(&self) {
+        self.hot.iter().for_each(|hot| hot.cell.set(ptr::null_mut()));
+        self.current.iter().chain(&self.partial).for_each(|span| span.set(ptr::null()));
+        [&self.roomy, &self.full, &self.spare].into_iter().for_each(|segment| segment.set(ptr::null()));
+        self.held.set(0);
+    }
+
+    /// Sums over all spans.
+    pub(crate) fn totals<G: Ground>(&self) -> Totals {
+        let mut sum = Totals { held: self.held.get(), ..Totals::default() };
+        for segment in self.segments() {
+            Spans::<G>::each(segment, &mut |_, slices, span| {
+                let Some(span) = span else { return };
+                let live = span.used().get() as usize;
+                sum.live += live;
+                sum.bytes += match span.class() {
+                    RUN => slices * G::SLICE,
+                    class => live * Class::get(class as usize).size(),
+                };
+            });
+        }
+        for (class, hot) in self.hot.iter().enumerate() {
+            if !hot.cell.get().is_null() {
+                sum.live -= 1;
+                sum.bytes -= Class::get(class).size();
+            }
+        }
+        sum
+    }
+
+    /// Whether the marks of a span and its lists agree.
+    fn check_span<G: Ground>(&self, span: &Span, segment: &Segment) -> Result<(), Broken> {
+        let at = ptr::from_ref(span);
+        rule(ptr::eq(span.owner(), self), "a span has its owner", at)?;
+        if span.class() == RUN {
+            rule(span.asked().get() <= span.slices() * G::SLICE, "a run holds what was asked", at)?;
+            return rule(span.used().get() == 1, "a run is used", at);
+        }
+        let number = span.class() as usize;
+        rule(number < CLASSES, "a span has a class", at)?;
+        let class = Class::get(number);
+        let end = segment.base().addr().get() + (span.slice() + span.slices()) * G::SLICE;
+        rule(span.data().addr() + span.cells() * class.size() <= end, "cells lie in their span", at)?;
+        let (mut free, mut unit) = (0, span.free().get());
+        while unit != NONE {
+            free += 1;
+            rule(free <= span.cells(), "a list of free cells has no loop", at)?;
+            let cell = span.data().addr() + unit as usize * UNIT;
+            let Some(mark) = span.mark_at(cell) else { return rule(false, "a free cell is a cell", at) };
+            unit = mark.load(Ordering::Relaxed);
+            rule(unit & LIVE == 0, "a free cell is not live", at)?;
+        }
+        rule(free + span.used().get() as usize == span.cells(), "a span counts its cells", at)?;
+        let live = (0..span.cells()).filter(|cell| {
+            let at = span.data().addr() + cell * class.size();
+            span.mark_at(at).is_some_and(|mark| mark.load(Ordering::Relaxed) & LIVE != 0)
+        });
+        let hot = self.hot[number].cell.get();
+        // SAFETY: a hot cell lies in a span of this owner.
+        let is_hot = !hot.is_null() && ptr::eq(unsafe { Spans::<G>::span_of(hot) }, span);
+        let live = live.count() + usize::from(is_hot);
+        rule(G::SHARED || live == span.used().get() as usize, "what is used is live", at)?;
+        let current = ptr::eq(self.current[number].get(), span);
+        rule(!(current && span.listed().get()), "the current span is on no list", at)?;
+        rule(current || span.listed().get() == (free > 0), "a span with free cells is on its list", at)
+    }
+
+    /// Proves the structure of everything owned.
+    pub(crate) fn check<G: Ground>(&self) -> Result<(), Broken> {
+        let (mut held, mut answer) = (0, Ok(()));
+        for segment in self.segments() {
+            held += G::SEGMENT;
+            Spans::<G>::each(segment, &mut |_, _, span| {
+                if let (Some(span), Ok(())) = (span, answer) {
+                    answer = self.check_span::<G>(span, segment);
+                }
+            });
+            answer?;
+        }
+        rule(held == self.held.get(), "segments are counted", ptr::from_ref(self))?;
+        for (number, head) in self.partial.iter().enumerate() {
+            // SAFETY: null or a span of this owner.
+            let mut next = unsafe { head.get().as_ref() };
+            let mut prev = ptr::null();
+            while let Some(span) = next {
+                rule(ptr::eq(span.prev.get(), prev), "links of spans agree", span)?;
+                rule(span.class() as usize == number, "a span is on the list of its class", span)?;
+                prev = ptr::from_ref(span);
+                // SAFETY: as above.
+                next = unsafe { span.next.get().as_ref() };
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits whole pages in which there are only free cells, of spans that were given something since the last time.
+    #[cfg(feature = "platform")]
+    pub(crate) fn each_hole<G: Ground>(&self, page: usize, visit: &mut dyn FnMut(NonNull<u8>, usize)) {
+        for segment in self.segments() {
+            Spans::<G>::each(segment, &mut |_, _, span| {
+                let Some(span) = span.filter(|span| span.class() != RUN && span.stale().replace(false)) else { return };
+                let class = Class::get(span.class() as usize);
+                let mut hole: Option<usize> = None;
+                for cell in 0..=span.cells() {
+                    let at = cell * class.size();
+                    // SAFETY: a cell of the span, which has a mark.
+                    let is_free = |unit: usize| unsafe { span.mark(unit, class.shift) }.load(Ordering::Relaxed) & LIVE == 0;
+                    if cell < span.cells() && is_free(at / UNIT) {
+                        hole = hole.or(Some(at));
+                        continue;
+                    }
+                    let Some(start) = hole.take() else { continue };
+                    let data = span.data().addr();
+                    let (from, to) = ((data + start).next_multiple_of(page), (data + at) & !(page - 1));
+                    if from < to {
+                        visit(inside(span.cell(0), from - data), to - from);
+                    }
+                }
+            });
+        }
+    }
+
+    /// The most bytes that were live whenever somebody looked.
+    pub(crate) fn peak(&self, now: usize) -> usize {
+        self.peak.set(self.peak.get().max(now));
+        self.peak.get()
+    }
+}
