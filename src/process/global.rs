@@ -229,7 +229,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
                 if mark.load(Ordering::Relaxed) & (LIVE | TAINT) == LIVE {
                     hide(cell, it.size());
                     // SAFETY: a cell of this local's span, with its mark, used no more.
-                    unsafe { local.give(&Process, span, class, cell, mark) };
+                    unsafe { local.give(&Process, class, cell, mark) };
                     return;
                 }
             }

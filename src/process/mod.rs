@@ -166,7 +166,7 @@ impl Place<'_> {
                 class => {
                     hide(self.cell, self.room());
                     // SAFETY: a cell of this local's span, with its mark, used no more.
-                    unsafe { local.give(&Process, self.span, class as usize, self.cell, self.mark) };
+                    unsafe { local.give(&Process, class as usize, self.cell, self.mark) };
                 }
             },
             _ => {

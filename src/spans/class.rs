@@ -77,12 +77,9 @@ impl Class {
 pub(crate) const fn class_of(size: usize) -> usize {
     // One unit less than it takes; nothing takes one too.
     let most = size.saturating_sub(1) / UNIT;
-    if most < 16 {
-        most
-    } else {
-        let power = most.ilog2() as usize;
-        power * 8 - 16 + ((most >> (power - 3)) & 7)
-    }
+    // Up to 16 units the power is the same, so that there is nothing to decide.
+    let power = (most | 8).ilog2() as usize - 3;
+    power * 8 + (most >> power)
 }
 
 #[cfg(test)]

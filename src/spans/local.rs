@@ -1,6 +1,7 @@
 //! What one thread owns: segments, spans by class, and a cell of each class at hand.
 
 use core::cell::Cell as Var;
+use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
@@ -11,16 +12,51 @@ use crate::poison::{hide, show};
 use crate::report::{Broken, rule};
 use crate::Cond;
 
-/// The cell of a class that was freed last, and its mark.
+/// A cell that is free, but on no list, and its mark.
+#[derive(Clone, Copy)]
 struct Hot {
-    cell: Var<*mut u8>,
-    mark: Var<*const Mark>,
+    cell: NonNull<u8>,
+    mark: *const Mark,
+}
+
+/// How many cells of a class are at hand.
+const RACK: usize = 16;
+/// How many come or go at once when there are none or all.
+const BATCH: usize = RACK / 2;
+
+/// The cells of a class that were freed last, the latest last.
+struct Rack {
+    len: Var<u32>,
+    hot: [Var<MaybeUninit<Hot>>; RACK],
+}
+
+impl Rack {
+    const fn new() -> Self {
+        Self { len: Var::new(0), hot: [const { Var::new(MaybeUninit::uninit()) }; RACK] }
+    }
+
+    fn len(&self) -> usize {
+        self.len.get() as usize
+    }
+
+    /// One that is there.
+    #[inline(always)]
+    fn get(&self, number: usize) -> Hot {
+        // SAFETY: callers name one of those there are.
+        let hot = unsafe { self.hot.get_unchecked(number) };
+        // SAFETY: it was written when it became one of them.
+        unsafe { hot.get().assume_init() }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Hot> {
+        (0..self.len()).map(|number| self.get(number))
+    }
 }
 
 /// What one thread at a time uses.
 #[repr(C, align(64))]
 pub(crate) struct Local {
-    hot: [Hot; CLASSES],
+    racks: [Rack; CLASSES],
     /// The span that each class takes its next cell from.
     current: [Var<*const Span>; CLASSES],
     /// The other spans of each class that have free cells.
@@ -56,7 +92,7 @@ pub(crate) struct Totals {
 impl Local {
     pub(crate) const fn new() -> Self {
         Self {
-            hot: [const { Hot { cell: Var::new(ptr::null_mut()), mark: Var::new(ptr::null()) } }; CLASSES],
+            racks: [const { Rack::new() }; CLASSES],
             current: [const { Var::new(ptr::null()) }; CLASSES],
             partial: [const { Var::new(ptr::null()) }; CLASSES],
             roomy: Var::new(ptr::null()),
@@ -75,35 +111,62 @@ impl Local {
     /// A cell of a class from what is at hand, if anything is.
     #[inline(always)]
     pub(crate) fn take(&self, class: usize, mark: u16) -> Option<NonNull<u8>> {
-        let hot = &self.hot[class];
-        if let Some(cell) = NonNull::new(hot.cell.get()) {
-            hot.cell.set(ptr::null_mut());
-            // SAFETY: a hot cell's mark lies in its segment, which is there as long as a cell of it is not on a list.
-            unsafe { &*hot.mark.get() }.store(mark, Ordering::Relaxed);
-            return Some(cell);
-        }
-        // SAFETY: null or a span of this owner.
-        let span = unsafe { self.current[class].get().as_ref() }?;
-        let unit = span.free().get();
-        if unit == NONE {
-            return None;
-        }
-        // SAFETY: a free cell of this span.
-        let place = unsafe { span.mark(unit as usize, Class::get(class).shift) };
-        span.free().set(place.load(Ordering::Relaxed));
-        place.store(mark, Ordering::Relaxed);
-        span.used().set(span.used().get() + 1);
-        Some(span.cell(unit))
+        let rack = &self.racks[class];
+        let left = rack.len.get().checked_sub(1)?;
+        rack.len.set(left);
+        let hot = rack.get(left as usize);
+        // SAFETY: a hot cell's mark lies in its segment, which is there as long as a cell of it is not on a list.
+        unsafe { &*hot.mark }.store(mark, Ordering::Relaxed);
+        Some(hot.cell)
     }
 
-    /// The same, from another span or a new one.
+    /// The same, when nothing is at hand.
     #[cold]
     #[inline(never)]
     pub(crate) fn take_more<G: Ground>(&self, ground: &G, class: usize, mark: u16) -> Result<NonNull<u8>, Cond> {
+        if !self.refill(class) {
+            self.advance(ground, class)?;
+            self.refill(class);
+        }
+        self.take(class, mark).ok_or(Cond::FailAssert)
+    }
+
+    /// Brings cells of the current span to hand; whether there are any.
+    fn refill(&self, class: usize) -> bool {
+        // SAFETY: null or a span of this owner.
+        let Some(span) = (unsafe { self.current[class].get().as_ref() }) else { return false };
+        let rack = &self.racks[class];
+        let shift = Class::get(class).shift;
+        let (mut unit, mut len) = (span.free().get(), 0);
+        let mut batch = [Hot { cell: NonNull::dangling(), mark: ptr::null() }; BATCH];
+        while unit != NONE && len < BATCH {
+            // SAFETY: a free cell of this span.
+            let mark = unsafe { span.mark(unit as usize, shift) };
+            batch[len] = Hot { cell: span.cell(unit), mark };
+            unit = mark.load(Ordering::Relaxed);
+            len += 1;
+        }
+        span.free().set(unit);
+        #[expect(clippy::cast_possible_truncation, reason = "at most a batch")]
+        {
+            span.used().set(span.used().get() + len as u32);
+            rack.len.set(len as u32);
+        }
+        // The first of the list is to be handed out first.
+        for (place, hot) in rack.hot.iter().zip(batch[..len].iter().rev()) {
+            place.set(MaybeUninit::new(*hot));
+        }
+        len > 0
+    }
+
+    /// Makes another span the current one of a class, which has none with a free cell.
+    fn advance<G: Ground>(&self, ground: &G, class: usize) -> Result<(), Cond> {
         ground.tick(self);
         if G::SHARED && self.receive(ground) {
-            if let Some(cell) = self.take(class, mark) {
-                return Ok(cell);
+            // SAFETY: null or a span of this owner.
+            let current = unsafe { self.current[class].get().as_ref() };
+            if current.is_some_and(|span| span.free().get() != NONE) {
+                return Ok(());
             }
         }
         // SAFETY: null or a span of this owner.
@@ -122,7 +185,7 @@ impl Local {
         };
         // The old one is full, and on no list until a cell of it comes back.
         self.current[class].set(next);
-        self.take(class, mark).ok_or(Cond::FailAssert)
+        Ok(())
     }
 
     /// Takes a cell of a class back, which is of a span of this owner and not used any more.
@@ -131,15 +194,35 @@ impl Local {
     ///
     /// So it is, and the mark is its.
     #[inline(always)]
-    pub(crate) unsafe fn give<G: Ground>(&self, ground: &G, span: &Span, class: usize, cell: NonNull<u8>, mark: &Mark) {
+    pub(crate) unsafe fn give<G: Ground>(&self, ground: &G, class: usize, cell: NonNull<u8>, mark: &Mark) {
         mark.store(NONE, Ordering::Relaxed);
-        let hot = &self.hot[class];
-        if hot.cell.get().is_null() {
-            hot.cell.set(cell.as_ptr());
-            hot.mark.set(mark);
-            return;
+        let rack = &self.racks[class];
+        if rack.len() == RACK {
+            self.spill(ground, class, BATCH);
         }
-        self.push(ground, span, class, cell, mark);
+        let len = rack.len.get();
+        // SAFETY: fewer than there is room for, now.
+        unsafe { rack.hot.get_unchecked(len as usize) }.set(MaybeUninit::new(Hot { cell, mark }));
+        rack.len.set(len + 1);
+    }
+
+    /// Puts the cells of a class that are at hand for the longest on the lists of their spans.
+    #[cold]
+    #[inline(never)]
+    fn spill<G: Ground>(&self, ground: &G, class: usize, count: usize) {
+        let rack = &self.racks[class];
+        for number in 0..count {
+            let Hot { cell, mark } = rack.get(number);
+            // SAFETY: a hot cell lies in a span of this owner.
+            let span = unsafe { Spans::<G>::span_of(cell.as_ptr()) };
+            // SAFETY: its mark is there as long as it is.
+            self.push(ground, span, class, cell, unsafe { &*mark });
+        }
+        for number in count..rack.len() {
+            rack.hot[number - count].set(rack.hot[number].get());
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "no more than there are")]
+        rack.len.set(rack.len.get() - count as u32);
     }
 
     /// Puts a cell on the list of its span.
@@ -371,13 +454,8 @@ impl Local {
         if G::SHARED {
             self.receive(ground);
         }
-        for (class, hot) in self.hot.iter().enumerate() {
-            if let Some(cell) = NonNull::new(hot.cell.replace(ptr::null_mut())) {
-                // SAFETY: a hot cell lies in a span of this owner.
-                let span = unsafe { Spans::<G>::span_of(cell.as_ptr()) };
-                // SAFETY: its mark is there as long as it is.
-                self.push(ground, span, class, cell, unsafe { &*hot.mark.get() });
-            }
+        for (class, rack) in self.racks.iter().enumerate() {
+            self.spill(ground, class, rack.len());
             // SAFETY: null or a span of this owner.
             if let Some(span) = unsafe { self.current[class].replace(ptr::null()).as_ref() } {
                 if span.used().get() == 0 || span.free().get() != NONE {
@@ -419,7 +497,7 @@ impl Local {
 
     /// Forgets everything: the segments go another way.
     pub(crate) fn forget(&self) {
-        self.hot.iter().for_each(|hot| hot.cell.set(ptr::null_mut()));
+        self.racks.iter().for_each(|rack| rack.len.set(0));
         self.current.iter().chain(&self.partial).for_each(|span| span.set(ptr::null()));
         [&self.roomy, &self.full, &self.spare].into_iter().for_each(|segment| segment.set(ptr::null()));
         self.held.set(0);
@@ -439,11 +517,9 @@ impl Local {
                 };
             });
         }
-        for (class, hot) in self.hot.iter().enumerate() {
-            if !hot.cell.get().is_null() {
-                sum.live -= 1;
-                sum.bytes -= Class::get(class).size();
-            }
+        for (class, rack) in self.racks.iter().enumerate() {
+            sum.live -= rack.len();
+            sum.bytes -= rack.len() * Class::get(class).size();
         }
         sum
     }
@@ -475,10 +551,9 @@ impl Local {
             let at = span.data().addr() + cell * class.size();
             span.mark_at(at).is_some_and(|mark| mark.load(Ordering::Relaxed) & LIVE != 0)
         });
-        let hot = self.hot[number].cell.get();
         // SAFETY: a hot cell lies in a span of this owner.
-        let is_hot = !hot.is_null() && ptr::eq(unsafe { Spans::<G>::span_of(hot) }, span);
-        let live = live.count() + usize::from(is_hot);
+        let is_here = |hot: &Hot| ptr::eq(unsafe { Spans::<G>::span_of(hot.cell.as_ptr()) }, span);
+        let live = live.count() + self.racks[number].all().filter(is_here).count();
         rule(G::SHARED || live == span.used().get() as usize, "what is used is live", at)?;
         let current = ptr::eq(self.current[number].get(), span);
         rule(!(current && span.listed().get()), "the current span is on no list", at)?;

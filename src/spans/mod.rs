@@ -22,8 +22,8 @@
 //!
 //! Invariants: a segment's free slices are in no span; a span's free cells, those that were freed from elsewhere
 //! and not yet taken in, and its live ones are all of its cells, and it counts those that are not on its own list;
-//! a span with free cells is the current one of its class or on the list of its class; of a class at most one cell
-//! is *hot*: freed last, handed out next, and on no list.
+//! a span with free cells is the current one of its class or on the list of its class; a few cells of
+//! each class are *hot*: freed last, handed out next, on no list, and not live.
 
 mod class;
 mod local;

@@ -209,13 +209,16 @@ impl<G: Ground> Spans<G> {
         let (number, class) = (class, Class::get(class));
         let (size, shift) = (class.size(), class.shift as usize);
         let most = (len / UNIT) >> shift;
+        // The first cell is aligned as the size is.
+        let align = 1 << size.trailing_zeros();
         let (marks, front) = if most <= span.slices.get() as usize * MARKS {
             (Self::marks(segment, slice), 0)
         } else {
-            // The first cell is aligned as the size is.
-            let align = 1 << size.trailing_zeros();
             (start.cast(), (most * size_of::<Mark>()).next_multiple_of(align))
         };
+        // First cells at the same place of their slices would all meet in the same lines of the cache.
+        let spare = (len - front) % size;
+        let front = front + ((slice * align.max(64)) % (spare + 1) & !(align - 1));
         let cells = (len - front) / size;
         span.owner.set(ptr::from_ref(local).cast_mut());
         span.data.set(inside(start, front).as_ptr());
