@@ -52,12 +52,13 @@ const TABLE: [Class; CLASSES] = {
     all
 };
 
-static CLASS: [Class; CLASSES] = TABLE;
-
 impl Class {
     #[inline(always)]
     pub(crate) fn get(class: usize) -> &'static Self {
-        &CLASS[class]
+        // A constant and no static: where the class is known, so is everything of it.
+        const CLASS: &[Class; CLASSES] = &TABLE;
+        // SAFETY: callers name a class.
+        unsafe { CLASS.get_unchecked(class) }
     }
 
     #[inline(always)]
@@ -72,14 +73,37 @@ impl Class {
     }
 }
 
-/// The class for so many bytes, at most [`LONGEST`].
-#[inline(always)]
-pub(crate) const fn class_of(size: usize) -> usize {
-    // One unit less than it takes; nothing takes one too.
-    let most = size.saturating_sub(1) / UNIT;
+/// The class for so many units, less one.
+const fn class_of_units(most: usize) -> usize {
     // Up to 16 units the power is the same, so that there is nothing to decide.
     let power = (most | 8).ilog2() as usize - 3;
     power * 8 + (most >> power)
+}
+
+/// The class for so many bytes, at most [`LONGEST`].
+#[inline(always)]
+pub(crate) const fn class_of(size: usize) -> usize {
+    // Nothing takes a unit too.
+    let most = size.wrapping_add(UNIT - 1) / UNIT;
+    // To find the highest bit takes as long as all the rest, where there is no instruction that does only that.
+    #[cfg(target_arch = "x86_64")]
+    {
+        const CLASS: &[u8; LONGEST / UNIT + 1] = &{
+            let mut all = [0; LONGEST / UNIT + 1];
+            let mut at = 1;
+            while at < all.len() {
+                #[expect(clippy::cast_possible_truncation, reason = "there are 72")]
+                {
+                    all[at] = class_of_units(at - 1) as u8;
+                }
+                at += 1;
+            }
+            all
+        };
+        CLASS[most] as usize
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    class_of_units(most.saturating_sub(1))
 }
 
 #[cfg(test)]

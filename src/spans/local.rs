@@ -48,14 +48,40 @@ impl Rack {
         unsafe { hot.get().assume_init() }
     }
 
+    /// Takes one more, for which there is room.
+    #[inline(always)]
+    fn put(&self, hot: Hot) {
+        let len = self.len.get();
+        // SAFETY: callers know that there are fewer.
+        unsafe { self.hot.get_unchecked(len as usize) }.set(MaybeUninit::new(hot));
+        self.len.set(len + 1);
+    }
+
     fn all(&self) -> impl Iterator<Item = Hot> {
         (0..self.len()).map(|number| self.get(number))
+    }
+}
+
+/// A cell of a class that was the last to be handed out, of all, when it was freed; null if there is none. A program
+/// that takes and releases one at a time waits for nothing but this.
+struct Slot {
+    cell: Var<*mut u8>,
+    mark: Var<*const Mark>,
+}
+
+impl Slot {
+    #[inline(always)]
+    fn get(&self) -> Option<Hot> {
+        Some(Hot { cell: NonNull::new(self.cell.get())?, mark: self.mark.get() })
     }
 }
 
 /// What one thread at a time uses.
 #[repr(C, align(64))]
 pub(crate) struct Local {
+    /// The cell that was handed out last.
+    latest: Var<*mut u8>,
+    slots: [Slot; CLASSES],
     racks: [Rack; CLASSES],
     /// The span that each class takes its next cell from.
     current: [Var<*const Span>; CLASSES],
@@ -92,6 +118,8 @@ pub(crate) struct Totals {
 impl Local {
     pub(crate) const fn new() -> Self {
         Self {
+            latest: Var::new(ptr::null_mut()),
+            slots: [const { Slot { cell: Var::new(ptr::null_mut()), mark: Var::new(ptr::null()) } }; CLASSES],
             racks: [const { Rack::new() }; CLASSES],
             current: [const { Var::new(ptr::null()) }; CLASSES],
             partial: [const { Var::new(ptr::null()) }; CLASSES],
@@ -111,10 +139,22 @@ impl Local {
     /// A cell of a class from what is at hand, if anything is.
     #[inline(always)]
     pub(crate) fn take(&self, class: usize, mark: u16) -> Option<NonNull<u8>> {
-        let rack = &self.racks[class];
-        let left = rack.len.get().checked_sub(1)?;
-        rack.len.set(left);
-        let hot = rack.get(left as usize);
+        // SAFETY: callers name a class.
+        let slot = unsafe { self.slots.get_unchecked(class) };
+        let hot = match slot.get() {
+            Some(hot) => {
+                slot.cell.set(ptr::null_mut());
+                hot
+            }
+            None => {
+                // SAFETY: as above.
+                let rack = unsafe { self.racks.get_unchecked(class) };
+                let left = rack.len.get().checked_sub(1)?;
+                rack.len.set(left);
+                rack.get(left as usize)
+            }
+        };
+        self.latest.set(hot.cell.as_ptr());
         // SAFETY: a hot cell's mark lies in its segment, which is there as long as a cell of it is not on a list.
         unsafe { &*hot.mark }.store(mark, Ordering::Relaxed);
         Some(hot.cell)
@@ -196,19 +236,30 @@ impl Local {
     #[inline(always)]
     pub(crate) unsafe fn give<G: Ground>(&self, ground: &G, class: usize, cell: NonNull<u8>, mark: &Mark) {
         mark.store(NONE, Ordering::Relaxed);
-        let rack = &self.racks[class];
-        if rack.len() == RACK {
-            self.spill(ground, class, BATCH);
+        // SAFETY: callers name a class.
+        let slot = unsafe { self.slots.get_unchecked(class) };
+        if self.latest.get() == cell.as_ptr() && slot.cell.get().is_null() {
+            slot.cell.set(cell.as_ptr());
+            slot.mark.set(mark);
+            return;
         }
-        let len = rack.len.get();
-        // SAFETY: fewer than there is room for, now.
-        unsafe { rack.hot.get_unchecked(len as usize) }.set(MaybeUninit::new(Hot { cell, mark }));
-        rack.len.set(len + 1);
+        // SAFETY: as above.
+        let rack = unsafe { self.racks.get_unchecked(class) };
+        if rack.len() == RACK {
+            return self.give_more(ground, class, cell, mark);
+        }
+        rack.put(Hot { cell, mark });
+    }
+
+    /// The same, when there is no room at hand.
+    #[cold]
+    #[inline(never)]
+    fn give_more<G: Ground>(&self, ground: &G, class: usize, cell: NonNull<u8>, mark: &Mark) {
+        self.spill(ground, class, BATCH);
+        self.racks[class].put(Hot { cell, mark });
     }
 
     /// Puts the cells of a class that are at hand for the longest on the lists of their spans.
-    #[cold]
-    #[inline(never)]
     fn spill<G: Ground>(&self, ground: &G, class: usize, count: usize) {
         let rack = &self.racks[class];
         for number in 0..count {
@@ -456,6 +507,13 @@ impl Local {
         }
         for (class, rack) in self.racks.iter().enumerate() {
             self.spill(ground, class, rack.len());
+            if let Some(Hot { cell, mark }) = self.slots[class].get() {
+                self.slots[class].cell.set(ptr::null_mut());
+                // SAFETY: a hot cell lies in a span of this owner.
+                let span = unsafe { Spans::<G>::span_of(cell.as_ptr()) };
+                // SAFETY: its mark is there as long as it is.
+                self.push(ground, span, class, cell, unsafe { &*mark });
+            }
             // SAFETY: null or a span of this owner.
             if let Some(span) = unsafe { self.current[class].replace(ptr::null()).as_ref() } {
                 if span.used().get() == 0 || span.free().get() != NONE {
@@ -498,9 +556,15 @@ impl Local {
     /// Forgets everything: the segments go another way.
     pub(crate) fn forget(&self) {
         self.racks.iter().for_each(|rack| rack.len.set(0));
+        self.slots.iter().for_each(|slot| slot.cell.set(ptr::null_mut()));
         self.current.iter().chain(&self.partial).for_each(|span| span.set(ptr::null()));
         [&self.roomy, &self.full, &self.spare].into_iter().for_each(|segment| segment.set(ptr::null()));
         self.held.set(0);
+    }
+
+    /// The cells of a class that are at hand.
+    fn hot(&self, class: usize) -> impl Iterator<Item = Hot> {
+        self.racks[class].all().chain(self.slots[class].get())
     }
 
     /// Sums over all spans.
@@ -517,9 +581,10 @@ impl Local {
                 };
             });
         }
-        for (class, rack) in self.racks.iter().enumerate() {
-            sum.live -= rack.len();
-            sum.bytes -= rack.len() * Class::get(class).size();
+        for class in 0..CLASSES {
+            let hot = self.hot(class).count();
+            sum.live -= hot;
+            sum.bytes -= hot * Class::get(class).size();
         }
         sum
     }
@@ -553,7 +618,7 @@ impl Local {
         });
         // SAFETY: a hot cell lies in a span of this owner.
         let is_here = |hot: &Hot| ptr::eq(unsafe { Spans::<G>::span_of(hot.cell.as_ptr()) }, span);
-        let live = live.count() + self.racks[number].all().filter(is_here).count();
+        let live = live.count() + self.hot(number).filter(is_here).count();
         rule(G::SHARED || live == span.used().get() as usize, "what is used is live", at)?;
         let current = ptr::eq(self.current[number].get(), span);
         rule(!(current && span.listed().get()), "the current span is on no list", at)?;
