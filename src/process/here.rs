@@ -111,15 +111,56 @@ mod own {
 mod own {
     extern crate std;
 
-    use core::cell::Cell as Var;
     use std::thread_local;
 
     use super::*;
 
     thread_local! {
-        static LOCAL: Var<*const Local> = const { Var::new(ptr::null()) };
         /// Dropped at the end of the thread.
         static END: End = const { End };
+    }
+
+    #[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64", not(kmem_backend = "libc")))]
+    mod word {
+        use kmem_platform::{set_thread_word, thread_word};
+
+        use super::Local;
+
+        #[inline(always)]
+        pub(super) fn get() -> *const Local {
+            thread_word().cast()
+        }
+
+        pub(super) fn set(local: *const Local) {
+            set_thread_word(local.cast_mut().cast());
+        }
+    }
+
+    #[cfg(not(all(
+        target_os = "linux",
+        target_arch = "x86_64",
+        target_pointer_width = "64",
+        not(kmem_backend = "libc")
+    )))]
+    mod word {
+        use core::cell::Cell as Var;
+        use core::ptr;
+        use std::thread_local;
+
+        use super::{Local, std};
+
+        thread_local! {
+            static LOCAL: Var<*const Local> = const { Var::new(ptr::null()) };
+        }
+
+        #[inline(always)]
+        pub(super) fn get() -> *const Local {
+            LOCAL.get()
+        }
+
+        pub(super) fn set(local: *const Local) {
+            LOCAL.set(local);
+        }
     }
 
     struct End;
@@ -127,7 +168,7 @@ mod own {
     impl Drop for End {
         fn drop(&mut self) {
             let Some(local) = here() else { return };
-            LOCAL.set(ptr::null());
+            word::set(ptr::null());
             // What the system refuses to take stays for who has it next.
             let _ = local.flush(&Process);
             local.state.store(VACANT, Ordering::Release);
@@ -142,7 +183,7 @@ mod own {
     #[inline(always)]
     pub(crate) fn here() -> Option<&'static Local> {
         // SAFETY: null or a local, which stays for ever.
-        unsafe { LOCAL.get().as_ref() }
+        unsafe { word::get().as_ref() }
     }
 
     /// Does something with the local of the calling thread.
@@ -156,13 +197,13 @@ mod own {
 
     #[cold]
     fn begin<R>(work: impl FnOnce(&Local) -> R) -> Result<R, Cond> {
-        super::fork::prepare();
+        fork::prepare();
         let local = occupy(OWN)?;
-        LOCAL.set(local);
+        word::set(local);
         // Where the end of a thread is noted by allocating, that allocates from this local already.
         if END.try_with(|_| {}).is_err() {
             // Past its end nothing would hand it over.
-            LOCAL.set(ptr::null());
+            word::set(ptr::null());
             local.state.store(VACANT, Ordering::Release);
             return lend(work);
         }

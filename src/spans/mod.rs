@@ -15,7 +15,7 @@
 //! A cell's [mark](Mark) says whether it is live, and then what it is used as, whether it is tainted and how much
 //! shorter than its class it was asked for; of a free cell it holds the next free one. So what is free is never
 //! written to nor read, a cell that is freed twice is told from one that is live, and pages of free cells can be given
-//! back to the system at any time. An address leads to its segment by masking, to its span by a byte a slice.
+//! back to the system at any time. An address leads to its segment by masking, to its span by a word a slice.
 //!
 //! A [`Local`] owns segments and everything in them; one thread at a time uses it. Only a cell's own mark, the list
 //! of cells that others freed ([`Span::remote`](segment::Span)) and the local's [mail](mail) are touched by others.

@@ -58,8 +58,8 @@ pub(crate) struct Segment {
     free: Seen<AtomicU64>,
     /// A bit for each of those that is known to be zero.
     clean: Var<u64>,
-    /// The slice in which the span of each slice begins.
-    first: [Seen<AtomicU8>; 64],
+    /// For each slice, the entry of its span: bytes from the start of the segment.
+    spans: [Seen<AtomicU32>; 64],
 }
 
 /// How the segments of a ground are laid out.
@@ -90,7 +90,7 @@ impl<G: Ground> Spans<G> {
             base: Var::new(base),
             free: Seen(AtomicU64::new(Self::ALL)),
             clean: Var::new(if zeroed { Self::ALL } else { 0 }),
-            first: [const { Seen(AtomicU8::new(0)) }; 64],
+            spans: [const { Seen(AtomicU32::new(Self::entry(0))) }; 64],
         };
         // SAFETY: the caller's promise; behind the front there is room for a head, aligned.
         unsafe { place.write(head) };
@@ -127,15 +127,17 @@ impl<G: Ground> Spans<G> {
         // SAFETY: the caller's promise.
         let segment = unsafe { Self::segment_of(at) };
         let slice = at.addr() % G::SEGMENT / G::SLICE;
-        // SAFETY: fewer slices than the table has bytes.
-        let first = unsafe { segment.first.get_unchecked(slice) }.get();
-        // SAFETY: the table of spans lies in the same segment.
-        unsafe { &*Self::table(ptr::from_ref(segment).cast()).add(first as usize) }
+        // SAFETY: fewer slices than the table has entries.
+        let entry = unsafe { segment.spans.get_unchecked(slice) }.get() as usize;
+        let span = at.map_addr(|at| (at & !(G::SEGMENT - 1)) + entry);
+        // SAFETY: there stands the entry of a span, which is only changed through shared references.
+        unsafe { &*span.cast() }
     }
 
-    #[inline(always)]
-    fn table(head: *const u8) -> *const Span {
-        head.wrapping_add(Self::TABLE - G::FRONT).cast()
+    /// Where the entry of the span is that begins in a slice.
+    #[expect(clippy::cast_possible_truncation, reason = "a segment is less than 4 GiB long")]
+    const fn entry(slice: usize) -> u32 {
+        (Self::TABLE + slice * size_of::<Span>()) as u32
     }
 
     /// The span that begins in a slice.
@@ -164,7 +166,9 @@ impl<G: Ground> Spans<G> {
         if slice == 0 || segment.free.get() & (1 << slice) != 0 {
             return None;
         }
-        let span = Self::span(segment, segment.first[slice].get() as usize);
+        let entry = inside(segment.base.get(), segment.spans[slice].get() as usize);
+        // SAFETY: a slice that is not free has an entry of the table, or had one.
+        let span: &Span = unsafe { entry.cast().as_ref() };
         (span.slices.get() > 0).then_some(span)
     }
 
@@ -193,7 +197,7 @@ impl<G: Ground> Spans<G> {
         segment.free.set(segment.free.get() & !bits);
         let zeroed = segment.clean.get() & bits == bits;
         segment.clean.set(segment.clean.get() & !bits);
-        segment.first[slice..slice + slices].iter().for_each(|first| first.set(slice as u8));
+        segment.spans[slice..slice + slices].iter().for_each(|entry| entry.set(Self::entry(slice)));
         let span = Self::span(segment, slice);
         span.slice.set(slice as u8);
         span.slices.set(slices as u8);
@@ -293,7 +297,7 @@ impl<G: Ground> Spans<G> {
         }
         segment.free.set(segment.free.get() & !more);
         segment.clean.set(segment.clean.get() & !more);
-        segment.first[slice + old..slice + slices].iter().for_each(|first| first.set(slice as u8));
+        segment.spans[slice + old..slice + slices].iter().for_each(|entry| entry.set(Self::entry(slice)));
         span.slices.set(slices as u8);
         true
     }

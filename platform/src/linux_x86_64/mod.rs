@@ -6,6 +6,9 @@ use crate::Cond;
 use crate::contract::{Access, Advice, Platform, Protect, Run, Unmapped, whole_pages};
 
 pub mod syscall;
+mod word;
+
+pub use word::{set_thread_word, thread_word};
 
 use syscall::{Word, answer, number, syscall2, syscall3, syscall5, syscall6};
 
