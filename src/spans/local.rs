@@ -95,7 +95,10 @@ pub(crate) struct Local {
     spare: Var<*const Segment>,
     /// Bytes of all segments.
     held: Var<usize>,
-    /// The most bytes that were live when it was last looked at.
+    /// Cells that are on no list, and their bytes: what is live, and what is at hand.
+    out: Var<usize>,
+    bytes: Var<usize>,
+    /// The most bytes that there were.
     peak: Var<usize>,
     /// For the ground: when it was last asked what is due.
     pub(crate) stamp: Var<u64>,
@@ -112,7 +115,6 @@ pub(crate) struct Local {
 pub(crate) struct Totals {
     pub(crate) live: usize,
     pub(crate) bytes: usize,
-    pub(crate) held: usize,
 }
 
 impl Local {
@@ -127,6 +129,8 @@ impl Local {
             full: Var::new(ptr::null()),
             spare: Var::new(ptr::null()),
             held: Var::new(0),
+            out: Var::new(0),
+            bytes: Var::new(0),
             peak: Var::new(0),
             stamp: Var::new(0),
             ticks: Var::new(0),
@@ -190,6 +194,7 @@ impl Local {
         #[expect(clippy::cast_possible_truncation, reason = "at most a batch")]
         {
             span.used().set(span.used().get() + len as u32);
+            self.count(len, len * Class::get(class).size());
             rack.len.set(len as u32);
         }
         // The first of the list is to be handed out first.
@@ -197,6 +202,14 @@ impl Local {
             place.set(MaybeUninit::new(*hot));
         }
         len > 0
+    }
+
+    /// Notes that cells leave their lists.
+    fn count(&self, cells: usize, bytes: usize) {
+        self.out.set(self.out.get() + cells);
+        let now = self.bytes.get() + bytes;
+        self.bytes.set(now);
+        self.peak.set(self.peak.get().max(now));
     }
 
     /// Makes another span the current one of a class, which has none with a free cell.
@@ -285,6 +298,8 @@ impl Local {
         mark.store(first, Ordering::Relaxed);
         let used = span.used().get() - 1;
         span.used().set(used);
+        self.out.set(self.out.get() - 1);
+        self.bytes.set(self.bytes.get() - Class::get(class).size());
         span.stale().set(true);
         if first == NONE || used == 0 {
             self.settle(ground, span, class);
@@ -348,6 +363,7 @@ impl Local {
         }
         let (span, zeroed) = self.claim(ground, asked.max(1).div_ceil(G::SLICE))?;
         Spans::<G>::fill_run(span, self, asked, align, mark);
+        self.count(1, span.slices() * G::SLICE);
         Ok((span.cell(0), zeroed))
     }
 
@@ -371,6 +387,8 @@ impl Local {
             self.link(&self.roomy, segment);
         }
         span.asked().set(asked);
+        self.bytes.set(self.bytes.get() - old * G::SLICE);
+        self.count(0, new * G::SLICE);
         true
     }
 
@@ -378,7 +396,14 @@ impl Local {
     pub(crate) fn give_run<G: Ground>(&self, ground: &G, span: &Span, mark: &Mark) {
         mark.store(NONE, Ordering::Relaxed);
         span.used().set(0);
+        self.count_run::<G>(span);
         self.release(ground, span);
+    }
+
+    /// Notes that a run is no cell any more.
+    fn count_run<G: Ground>(&self, span: &Span) {
+        self.out.set(self.out.get() - 1);
+        self.bytes.set(self.bytes.get() - span.slices() * G::SLICE);
     }
 
     /// Takes slices from a segment with room, or a new one.
@@ -484,9 +509,12 @@ impl Local {
             span.used().set(span.used().get() - count);
             span.stale().set(true);
             if span.class() == RUN {
+                self.count_run::<G>(span);
                 return self.release(ground, span);
             }
             let class = span.class() as usize;
+            self.out.set(self.out.get() - count as usize);
+            self.bytes.set(self.bytes.get() - count as usize * Class::get(class).size());
             let mut last = first;
             for _ in 1..count {
                 // SAFETY: a cell of the span.
@@ -553,13 +581,9 @@ impl Local {
         })
     }
 
-    /// Forgets everything: the segments go another way.
-    pub(crate) fn forget(&self) {
-        self.racks.iter().for_each(|rack| rack.len.set(0));
-        self.slots.iter().for_each(|slot| slot.cell.set(ptr::null_mut()));
-        self.current.iter().chain(&self.partial).for_each(|span| span.set(ptr::null()));
-        [&self.roomy, &self.full, &self.spare].into_iter().for_each(|segment| segment.set(ptr::null()));
-        self.held.set(0);
+    /// Whether it owns nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.get() == 0
     }
 
     /// The cells of a class that are at hand.
@@ -567,20 +591,9 @@ impl Local {
         self.racks[class].all().chain(self.slots[class].get())
     }
 
-    /// Sums over all spans.
-    pub(crate) fn totals<G: Ground>(&self) -> Totals {
-        let mut sum = Totals { held: self.held.get(), ..Totals::default() };
-        for segment in self.segments() {
-            Spans::<G>::each(segment, &mut |_, slices, span| {
-                let Some(span) = span else { return };
-                let live = span.used().get() as usize;
-                sum.live += live;
-                sum.bytes += match span.class() {
-                    RUN => slices * G::SLICE,
-                    class => live * Class::get(class as usize).size(),
-                };
-            });
-        }
+    /// What is live, and what is held for it.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut sum = Totals { live: self.out.get(), bytes: self.bytes.get() };
         for class in 0..CLASSES {
             let hot = self.hot(class).count();
             sum.live -= hot;
@@ -627,10 +640,11 @@ impl Local {
 
     /// Proves the structure of everything owned.
     pub(crate) fn check<G: Ground>(&self) -> Result<(), Broken> {
-        let (mut held, mut answer) = (0, Ok(()));
+        let (mut held, mut out, mut answer) = (0, 0, Ok(()));
         for segment in self.segments() {
             held += G::SEGMENT;
             Spans::<G>::each(segment, &mut |_, _, span| {
+                out += span.map_or(0, |span| span.used().get() as usize);
                 if let (Some(span), Ok(())) = (span, answer) {
                     answer = self.check_span::<G>(span, segment);
                 }
@@ -638,6 +652,7 @@ impl Local {
             answer?;
         }
         rule(held == self.held.get(), "segments are counted", ptr::from_ref(self))?;
+        rule(out == self.out.get(), "cells are counted", ptr::from_ref(self))?;
         for (number, head) in self.partial.iter().enumerate() {
             // SAFETY: null or a span of this owner.
             let mut next = unsafe { head.get().as_ref() };
@@ -680,9 +695,8 @@ impl Local {
         }
     }
 
-    /// The most bytes that were live whenever somebody looked.
-    pub(crate) fn peak(&self, now: usize) -> usize {
-        self.peak.set(self.peak.get().max(now));
+    /// The most bytes that were live or at hand.
+    pub(crate) fn peak(&self) -> usize {
         self.peak.get()
     }
 }
