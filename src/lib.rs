@@ -168,11 +168,11 @@ pub use kind::Kind;
 pub use lin::{Lin, Mark, Scope};
 #[cfg(feature = "platform")]
 pub use pages::Pages;
-#[cfg(feature = "platform")]
-pub use process::{Decay, Global, GlobalHeap};
 #[cfg(all(feature = "platform", unix))]
 pub use pages::{Protected, Protection};
 pub use pool::{Pool, PoolCell};
+#[cfg(feature = "platform")]
+pub use process::{Decay, Global, GlobalHeap};
 pub use ptr::{Ptr, copy, dup, free, stat, stat_unsized, zero, zero_object};
 #[cfg(feature = "shred")]
 pub use ptr::{shred, taint};

@@ -46,8 +46,8 @@ use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
 use bins::Bins;
 pub(crate) use bins::FREE;
 use chunk::Chunk;
-use small::Small;
 pub(crate) use chunk::FRONT as BLOCK;
+use small::Small;
 
 /// Bytes of the first chunk, unless asked otherwise.
 const FIRST: usize = 64 << 10;

@@ -5,7 +5,9 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
 use super::ground::{NEVER, Process, set_policy};
-use super::{Layer, Place, Way, change, check, give, here, locate, misuse, plain, purge, remark, solo, stats, take, way, with};
+use super::{
+    Layer, Place, Way, change, check, give, here, locate, misuse, plain, purge, remark, solo, stats, take, way, with,
+};
 use crate::cell::{Head, MIN_ALIGN as UNIT};
 use crate::poison::{hide, show};
 use crate::spans::{Class, LIVE, RUN, TAINT, with_kind};

@@ -7,8 +7,6 @@
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use kmem_platform::{Native, Platform};
-
 use super::ground::Process;
 use crate::Cond;
 use crate::spans::Local;
@@ -25,6 +23,7 @@ const LENT: u8 = 2;
 static ALL: AtomicPtr<Local> = AtomicPtr::new(ptr::null_mut());
 
 /// A local that nobody has, for whom it is from now on.
+#[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
 fn occupy(state: u8) -> Result<&'static Local, Cond> {
     let mut next = NonNull::new(ALL.load(Ordering::Acquire));
     while let Some(local) = next {
@@ -35,6 +34,8 @@ fn occupy(state: u8) -> Result<&'static Local, Cond> {
         }
         next = NonNull::new(local.sibling.load(Ordering::Relaxed));
     }
+    use kmem_platform::{Native, Platform};
+
     let place = Native.map(size_of::<Local>())?.start.cast::<Local>();
     // SAFETY: fresh pages, at least as long and as aligned.
     unsafe { place.write(Local::new()) };
@@ -230,7 +231,7 @@ mod own {
 pub(super) use own::{here, with};
 
 /// What a child that is forked while another thread holds the lock needs: that none does.
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
 mod fork {
     #[cfg(unix)]
     pub(super) fn prepare() {

@@ -27,7 +27,9 @@ use core::sync::atomic::Ordering;
 use crate::cell::MIN_ALIGN as UNIT;
 use crate::poison::{hide, show};
 use crate::report::Broken;
-use crate::spans::{ALIGNED, Class, Ground, LIVE, LONGEST, Local, RUN, SLACK, Span, Spans, TAINT, class_of, kind_of, with_kind};
+use crate::spans::{
+    ALIGNED, Class, Ground, LIVE, LONGEST, Local, RUN, SLACK, Span, Spans, TAINT, class_of, kind_of, with_kind,
+};
 use crate::wipe::wipe_if;
 use crate::{Cond, Found, Stats};
 
@@ -372,7 +374,8 @@ fn misuse(what: &str) -> ! {
         use std::io::Write;
         let mut out = std::io::stderr();
         // Nobody is left to be told that it cannot be told.
-        let _ = out.write_all(b"kmem: ").and_then(|()| out.write_all(what.as_bytes())).and_then(|()| out.write_all(b"\n"));
+        let _ =
+            out.write_all(b"kmem: ").and_then(|()| out.write_all(what.as_bytes())).and_then(|()| out.write_all(b"\n"));
         std::process::abort()
     }
     #[cfg(not(feature = "std"))]

@@ -15,14 +15,11 @@ use crate::cell::MIN_ALIGN as UNIT;
 pub(crate) const CLASSES: usize = 72;
 
 /// The longest cell of a class.
+#[cfg_attr(not(feature = "platform"), allow(dead_code, reason = "a heap of one's own has no such long ones"))]
 pub(crate) const LONGEST: usize = size_in_units(CLASSES - 1) * UNIT;
 
 const fn size_in_units(class: usize) -> usize {
-    if class < 16 {
-        class + 1
-    } else {
-        ((class - 16) % 8 + 9) << ((class - 16) / 8 + 1)
-    }
+    if class < 16 { class + 1 } else { ((class - 16) % 8 + 9) << ((class - 16) / 8 + 1) }
 }
 
 /// What is asked of a class again and again.

@@ -7,10 +7,10 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use super::segment::{Segment, Span, Spans};
 use super::{CLASSES, Class, Ground, LIVE, Mark, NONE, RUN, mail};
+use crate::Cond;
 use crate::cell::{MIN_ALIGN as UNIT, inside};
 use crate::poison::{hide, show};
 use crate::report::{Broken, rule};
-use crate::Cond;
 
 /// A cell that is free, but on no list, and its mark.
 #[derive(Clone, Copy)]
@@ -349,6 +349,7 @@ impl Local {
         span.listed().set(false);
     }
 
+    #[cfg(feature = "platform")]
     /// A cell that is a run of slices, and whether it is known to be zero.
     pub(crate) fn take_run<G: Ground>(
         &self,
@@ -367,6 +368,7 @@ impl Local {
         Ok((span.cell(0), zeroed))
     }
 
+    #[cfg(feature = "platform")]
     /// Gives a run another length where it is, if that can be.
     pub(crate) fn change_run<G: Ground>(&self, span: &Span, asked: usize) -> bool {
         let (old, new) = (span.slices(), asked.max(1).div_ceil(G::SLICE));
@@ -392,6 +394,7 @@ impl Local {
         true
     }
 
+    #[cfg(feature = "platform")]
     /// Takes a run back.
     pub(crate) fn give_run<G: Ground>(&self, ground: &G, span: &Span, mark: &Mark) {
         mark.store(NONE, Ordering::Relaxed);
@@ -489,6 +492,7 @@ impl Local {
         }
     }
 
+    #[cfg(feature = "platform")]
     /// Hands a cell of this owner's back from another thread; whether somebody should look into the mail.
     ///
     /// # Safety
@@ -528,6 +532,7 @@ impl Local {
         true
     }
 
+    #[cfg(feature = "platform")]
     /// Puts what is at hand back on lists and gives back all that nothing is in: as little is kept as can be.
     pub(crate) fn flush<G: Ground>(&self, ground: &G) -> Result<(), Cond> {
         if G::SHARED {
@@ -543,10 +548,9 @@ impl Local {
                 self.push(ground, span, class, cell, unsafe { &*mark });
             }
             // SAFETY: null or a span of this owner.
-            if let Some(span) = unsafe { self.current[class].replace(ptr::null()).as_ref() } {
-                if span.used().get() == 0 || span.free().get() != NONE {
-                    self.settle(ground, span, class);
-                }
+            let current = unsafe { self.current[class].replace(ptr::null()).as_ref() };
+            if let Some(span) = current.filter(|span| span.used().get() == 0 || span.free().get() != NONE) {
+                self.settle(ground, span, class);
             }
         }
         // SAFETY: null or a segment of this owner.
@@ -679,7 +683,8 @@ impl Local {
                 for cell in 0..=span.cells() {
                     let at = cell * class.size();
                     // SAFETY: a cell of the span, which has a mark.
-                    let is_free = |unit: usize| unsafe { span.mark(unit, class.shift) }.load(Ordering::Relaxed) & LIVE == 0;
+                    let is_free =
+                        |unit: usize| unsafe { span.mark(unit, class.shift) }.load(Ordering::Relaxed) & LIVE == 0;
                     if cell < span.cells() && is_free(at / UNIT) {
                         hole = hole.or(Some(at));
                         continue;

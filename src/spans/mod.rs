@@ -31,13 +31,18 @@ mod mail;
 mod segment;
 
 use core::ptr::NonNull;
+use core::sync::atomic;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::{Cond, Kind};
 
-pub(crate) use class::{CLASSES, Class, LONGEST, class_of};
+#[cfg(feature = "platform")]
+pub(crate) use class::LONGEST;
+pub(crate) use class::{CLASSES, Class, class_of};
 pub(crate) use local::Local;
-pub(crate) use segment::{RUN, Segment, Span, Spans};
+#[cfg(feature = "platform")]
+pub(crate) use segment::Segment;
+pub(crate) use segment::{RUN, Span, Spans};
 
 /// What is kept of a cell.
 pub(crate) type Mark = AtomicU16;

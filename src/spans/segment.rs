@@ -31,11 +31,11 @@ pub(crate) struct Span {
     /// Cells that are not on the list of free ones.
     used: Seen<AtomicU32>,
     /// Freed by others and not yet taken in: the first in the lower half, how many in the upper.
-    pub(super) remote: AtomicU32,
+    remote: AtomicU32,
     /// How many cells there are.
     cells: Seen<AtomicU32>,
     /// The next in the owner's mail.
-    pub(super) mail: AtomicPtr<Self>,
+    mail: AtomicPtr<Self>,
     pub(super) next: Var<*const Self>,
     pub(super) prev: Var<*const Self>,
     /// Bytes that were asked for, of a run.
@@ -222,7 +222,7 @@ impl<G: Ground> Spans<G> {
         };
         // First cells at the same place of their slices would all meet in the same lines of the cache.
         let spare = (len - front) % size;
-        let front = front + ((slice * align.max(64)) % (spare + 1) & !(align - 1));
+        let front = front + (((slice * align.max(64)) % (spare + 1)) & !(align - 1));
         let cells = (len - front) / size;
         span.owner.set(ptr::from_ref(local).cast_mut());
         span.data.set(inside(start, front).as_ptr());
@@ -251,6 +251,7 @@ impl<G: Ground> Spans<G> {
         }
     }
 
+    #[cfg(feature = "platform")]
     /// Makes a run that was claimed a single live cell.
     #[expect(clippy::cast_possible_truncation, reason = "a logarithm")]
     pub(super) fn fill_run(span: &Span, local: &Local, asked: usize, align: usize, mark: u16) {
@@ -283,6 +284,7 @@ impl<G: Ground> Spans<G> {
         had == 0
     }
 
+    #[cfg(feature = "platform")]
     /// Takes free slices behind a span into it, if there are so many.
     #[expect(clippy::cast_possible_truncation, reason = "numbers of slices, of which there are at most 64")]
     pub(super) fn extend(span: &Span, slices: usize) -> bool {
@@ -441,8 +443,9 @@ impl Span {
     /// It is a cell of this span, whose class has this shift.
     #[inline(always)]
     pub(crate) unsafe fn mark(&self, unit: usize, shift: u8) -> &Mark {
+        let mark = self.marks.get().wrapping_add(unit >> shift);
         // SAFETY: the caller's promise; every cell has a mark.
-        unsafe { &*self.marks.get().add(unit >> shift) }
+        unsafe { &*mark }
     }
 
     /// A cell of this span, told by its address: its mark.
@@ -471,5 +474,15 @@ impl Span {
     pub(crate) fn segment<G: Ground>(&self) -> &Segment {
         // SAFETY: a span's own entry stands in the head of its segment.
         unsafe { Spans::<G>::segment_of(ptr::from_ref(self).cast_mut().cast()) }
+    }
+}
+
+impl mail::Letter for Span {
+    fn list(&self) -> &AtomicU32 {
+        &self.remote
+    }
+
+    fn next(&self) -> &AtomicPtr<Self> {
+        &self.mail
     }
 }
