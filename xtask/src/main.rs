@@ -5,6 +5,7 @@
 //!     ├── test       the list of steps ── checks/   one file a kind of step
 //!     ├── demo       the demo on a JSON file, and the page with it
 //!     ├── bench      kmem beside its peers
+//!     ├── stress     the process heap under many threads
 //!     ├── web        building the npm package and the page
 //!     └── documents  large JSON files made up for the demo
 //!              all of them by run: start a command, show it, read what came of it
@@ -17,6 +18,7 @@ mod documents;
 mod machine;
 mod run;
 mod setup;
+mod stress;
 mod test;
 mod web;
 
@@ -37,8 +39,10 @@ cargo xtask <command>
   documents                      make three large JSON files and a malformed one, and run the demo on each
   bench [GROUP]... [--work TEXT] [--quick] [--resume]
                                  kmem beside its peers, into target/bench: all groups or these (lin, pool, ref, tree,
-                                 shred, sizes, in wasm wasm-lin and so on, and wasm-size), of these only the works
+                                 heap, shred, sizes, in wasm wasm-lin and so on, and wasm-size), of these only the works
                                  whose names hold TEXT; --resume keeps the groups that are there
+  stress [--minutes N] [--threads N] [--resume]
+                                 the process heap under threads that come and go, and forks; --resume goes on
   help                           this list
 
 Environment:
@@ -67,6 +71,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "test" => test::command(rest),
         "demo" => done(demo::command(&machine::Machine::default(), rest)),
         "bench" => done(bench::command(rest)),
+        "stress" => done(stress::command(rest)),
         "documents" => documents::command(rest),
         "frames" => done(web::frames(&machine::Machine::default(), rest)),
         "help" | "--help" | "-h" => {
