@@ -36,7 +36,7 @@ impl Dice {
 
 impl Block {
     fn mark(at: *mut u8) -> u8 {
-        (at.addr() >> 4) as u8 ^ 0x5a
+        at.addr().to_le_bytes()[1] ^ 0x5a
     }
 
     /// Writes to both ends and some places between, so that long blocks do not take long.
