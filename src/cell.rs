@@ -38,9 +38,9 @@ pub const MIN_ALIGN: usize = 2 * size_of::<usize>();
 /// use core::alloc::Layout;
 /// use kmem::{Cell, Heap, Kind, Pages};
 ///
-/// let heap = Heap::new_in(Pages::new());
+/// let heap = Heap::new_in(Pages::new()).first_block(4096);
 /// let cell = heap.alloc(Layout::new::<[u64; 4]>())?;
-/// // SAFETY: a live cell of a heap has its header right before it.
+/// // SAFETY: with a first block of a given size, a live cell of a heap has its header right before it.
 /// let header = unsafe { cell.cast::<Cell>().sub(1).as_ref() };
 /// assert_eq!((header.kind(), header.size()), (Some(Kind::Heap), 32 + size_of::<Cell>()));
 /// # Ok::<(), kmem::Cond>(())
@@ -141,9 +141,9 @@ impl Cell {
     /// use core::alloc::Layout;
     /// use kmem::{Cell, Heap, Pages};
     ///
-    /// let heap = Heap::new_in(Pages::new());
+    /// let heap = Heap::new_in(Pages::new()).first_block(4096);
     /// let cell = heap.alloc(Layout::new::<[u8; 100]>())?;
-    /// // SAFETY: a live cell of a heap has its header right before it.
+    /// // SAFETY: with a first block of a given size, a live cell of a heap has its header right before it.
     /// let header = unsafe { cell.cast::<Cell>().sub(1).as_ref() };
     /// assert_eq!(header.size(), 100 + size_of::<Cell>());
     /// # Ok::<(), kmem::Cond>(())
@@ -159,10 +159,10 @@ impl Cell {
     /// use core::alloc::Layout;
     /// use kmem::{Cell, Heap, Pages, Store};
     ///
-    /// let heap = Heap::new_in(Pages::new());
+    /// let heap = Heap::new_in(Pages::new()).first_block(4096);
     /// let key = heap.alloc(Layout::new::<[u8; 32]>())?.cast();
     /// heap.taint_cell(key)?;
-    /// // SAFETY: a live cell of a heap has its header right before it.
+    /// // SAFETY: with a first block of a given size, a live cell of a heap has its header right before it.
     /// assert!(unsafe { key.cast::<Cell>().sub(1).as_ref() }.is_tainted());
     /// # Ok::<(), kmem::Cond>(())
     /// ```
@@ -182,9 +182,9 @@ impl Cell {
     /// use core::alloc::Layout;
     /// use kmem::{Cell, Heap, Pages};
     ///
-    /// let heap = Heap::new_in(Pages::new());
+    /// let heap = Heap::new_in(Pages::new()).first_block(4096);
     /// let cell = heap.alloc(Layout::new::<[u64; 4]>())?;
-    /// // SAFETY: a live cell of a heap has its header right before it.
+    /// // SAFETY: with a first block of a given size, a live cell of a heap has its header right before it.
     /// let header = unsafe { cell.cast::<Cell>().sub(1).as_ref() };
     /// assert_eq!(header.layout().map(|layout| layout.size()), Some(32 + size_of::<Cell>()));
     /// # Ok::<(), kmem::Cond>(())

@@ -15,7 +15,7 @@
 //!
 //! | what you have | kind | store | costs |
 //! |---|---|---|---|
-//! | things of any size that come and go in any order | `heap` | [`Heap`] | 16 |
+//! | things of any size that come and go in any order | `heap` | [`Heap`] | 2 to 4; long or bounded 16 |
 //! | things that all go at once, at the end of a phase | `lin` | [`Lin`] | 0; with [`Headers`] 16 |
 //! | many things of one size that come and go | `pool` | [`Pool`] | 0; with [`Headers`] 16 |
 //! | a thing that several share, and nobody knows who is last | `ref` | [`Ref`], [`AtomicRef`]; raw [`refs`] | 16; 32 |

@@ -14,6 +14,8 @@
 //! address is told from every other without reading what it points to; the *edge map* has a bit for
 //! each free block's last unit, so that a block that is freed finds a free one before it.
 //!
+//! Small cells lie in spans instead ([`small`]), where the source has room for them.
+//!
 //! A block that is larger than most has a chunk to itself ([`solo`](chunk)), given back when it is freed.
 //!
 //! Invariants: no two free blocks touch; every free block longer than a unit is on the list of its
@@ -60,8 +62,9 @@ const HEADER: usize = size_of::<Cell>();
 
 /// A heap (libk's `kmheap`): memory of any size, released in any order.
 ///
-/// Every cell has a header, so it can be released by its address alone, tainted by itself, and handed
-/// on as a managed pointer. Whatever is not a live cell's address is refused with `bad_address`.
+/// Every cell can be released by its address alone, tainted by itself, and handed on as a managed pointer. Where the
+/// source has no bound, small cells have nothing in front of them; in a heap with a first block of a given size or a
+/// limit, and in the caller's bytes, each has a header. Whatever is not a live cell's address is refused with `bad_address`.
 ///
 /// ```
 /// use core::alloc::Layout;
@@ -179,7 +182,7 @@ impl<S: Source> Heap<S> {
         }
     }
 
-    /// The size in bytes of the first chunk: a start, not a limit.
+    /// The size in bytes of the first chunk: a start, not a limit. All cells then have headers.
     ///
     /// ```
     /// use core::alloc::Layout;
@@ -197,7 +200,7 @@ impl<S: Source> Heap<S> {
         self
     }
 
-    /// The most bytes that the heap may hold from its source; beyond, it says `no_room`.
+    /// The most bytes that the heap may hold from its source; beyond, it says `no_room`. All cells then have headers.
     ///
     /// ```
     /// use core::alloc::Layout;
