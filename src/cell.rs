@@ -196,15 +196,30 @@ impl Cell {
         Layout::from_size_align(self.size.get(), align).ok()
     }
 
+    /// Whether this is a live, untainted cell of a kind in a block of the least alignment: one compare, since the
+    /// four stand side by side.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self, kind: Kind) -> bool {
+        #[cfg(feature = "shred")]
+        let shred = self.shred.get();
+        #[cfg(not(feature = "shred"))]
+        let shred = 0;
+        #[expect(clippy::cast_possible_truncation, reason = "a logarithm is less than 64")]
+        let align = MIN_ALIGN.ilog2() as u8;
+        [self.kind.get(), shred, self.align.get(), self.mark.get()] == [kind as u8, 0, align, State::Live as u8]
+    }
+
     #[inline]
     pub(crate) fn is_live(&self) -> bool {
         self.mark.get() == State::Live as u8
     }
 
+    #[inline]
     pub(crate) fn state(&self) -> Option<State> {
         State::from_number(self.mark.get())
     }
 
+    #[inline]
     pub(crate) fn set_state(&self, state: State) {
         self.mark.set(state as u8);
     }
@@ -224,6 +239,7 @@ impl Cell {
 
     /// Takes over the other's taint.
     #[cfg_attr(not(feature = "shred"), expect(clippy::unused_self, reason = "there is no taint to take over"))]
+    #[inline]
     pub(crate) fn inherit_taint(&self, other: &Self) {
         #[cfg(feature = "shred")]
         self.shred.set(self.shred.get() | other.shred.get());
@@ -323,7 +339,8 @@ impl Frame {
     pub(crate) fn new(header: usize, payload: Layout, least: usize) -> Result<Self, Cond> {
         let align = payload.align().max(least);
         let offset = Self::offset(header, align);
-        let size = offset.checked_add(payload.size()).ok_or(Cond::BadSize)?;
+        // No overflow: a layout's size is less than half of all addresses, and no alignment is more than half.
+        let size = offset + payload.size();
         let block = Layout::from_size_align(size, align).map_err(|_| Cond::BadSize)?;
         Ok(Self { block, offset })
     }

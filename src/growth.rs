@@ -26,32 +26,51 @@ impl Growth {
         Self::new(usize::MAX, usize::MAX)
     }
 
+    /// How large the block after one of so many bytes is to be.
+    #[inline]
+    pub(crate) fn after(&self, last: usize) -> usize {
+        // No overflow: a block is at most half of all addresses.
+        (2 * last).min(self.most)
+    }
+
     /// A block of at least `need` bytes for a store that holds `held` and whose last block had `last`.
-    ///
-    /// A block larger than needed is a wish: if the source has no room for it, what is needed will do.
     #[cold]
     pub(crate) fn take<S: Source>(&self, source: &S, need: usize, last: usize, held: usize) -> Result<Grant, Cond> {
-        let left = self.limit.saturating_sub(held);
+        let wish = if last == 0 { self.first } else { self.after(last) };
+        self.ask(source, need, wish, self.limit.saturating_sub(held))
+    }
+
+    /// A block of at least `need` bytes for a store that may hold `left` more.
+    ///
+    /// A block larger than needed is a wish: if the source refuses it, what is needed will do.
+    #[cold]
+    pub(crate) fn ask<S: Source>(&self, source: &S, need: usize, wish: usize, left: usize) -> Result<Grant, Cond> {
         if need > left {
             return Err(Cond::NoRoom);
         }
-        let wish = if last == 0 { self.first } else { last.saturating_mul(2).min(self.most) };
-        let bound = source.largest().unwrap_or(isize::MAX as usize / 2).min(left);
-        let wish = (wish.min(bound) & !(MIN_ALIGN - 1)).max(need);
-        let ask = |size| {
-            let layout = Layout::from_size_align(size, MIN_ALIGN).map_err(|_| Cond::BadSize)?;
-            let grant = source.grant(layout)?;
-            // A source that gives more than was asked (whole pages) may take the store over its limit.
-            if grant.bytes.len() > left {
-                // SAFETY: just granted, and used by nobody.
-                unsafe { source.free(grant.bytes.cast(), layout) }?;
-                return Err(Cond::NoRoom);
+        let bound = source.largest().map_or(left, |largest| largest.min(left));
+        let mut size = (wish.min(bound) & !(MIN_ALIGN - 1)).max(need);
+        loop {
+            let refused = match Layout::from_size_align(size, MIN_ALIGN) {
+                Err(_) => Cond::BadSize,
+                Ok(layout) => match source.grant(layout) {
+                    Ok(grant) if grant.bytes.len() <= left => return Ok(grant),
+                    // A source that gives more than was asked (whole pages) may take the store over its limit.
+                    Ok(grant) => {
+                        // SAFETY: just granted, and used by nobody.
+                        if unsafe { source.free(grant.bytes.cast(), layout) }.is_err() {
+                            // It would be lost: better a few pages over the limit than some each time.
+                            return Ok(grant);
+                        }
+                        Cond::NoRoom
+                    }
+                    Err(refused) => refused,
+                },
+            };
+            if size == need {
+                return Err(refused);
             }
-            Ok(grant)
-        };
-        match ask(wish) {
-            Err(Cond::NoRoom | Cond::BadLock | Cond::TooMany) if wish > need => ask(need),
-            answer => answer,
+            size = need;
         }
     }
 }

@@ -135,6 +135,8 @@ mod fixed;
 mod growth;
 mod heap;
 pub mod inspect;
+#[cfg(feature = "platform")]
+mod kept;
 mod kind;
 mod lin;
 #[cfg(feature = "platform")]
@@ -164,6 +166,8 @@ pub use kmem_platform::{Cond, Guard, Locked};
 pub use cell::{Bare, Cell, Head, Headers, Layer, MIN_ALIGN};
 pub use fixed::{Fixed, StaticBytes};
 pub use heap::Heap;
+#[cfg(feature = "platform")]
+pub use kept::Kept;
 pub use kind::Kind;
 pub use lin::{Lin, Mark, Scope};
 #[cfg(feature = "platform")]

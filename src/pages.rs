@@ -3,15 +3,18 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use kmem_platform::{Native, Platform};
+use kmem_platform::Platform;
 
 use crate::source::move_block;
-use crate::{Cond, Grant, Source};
+#[cfg(feature = "shred")]
+use crate::wipe::wipe;
+use crate::{Cond, Grant, Kept, Source};
 
 /// The platform's pages.
 ///
 /// Every block is a run of whole pages of its own, so this is a source for stores, not for small
-/// things. `P` is [`Native`] unless you count or test what is asked of it.
+/// things. `P` is [`Kept`], which keeps some of the pages that come back for the next who asks; give it
+/// [`Native`](kmem_platform::Native), which keeps none, or your own, to count or test what is asked of it.
 ///
 /// ```
 /// use kmem::platform::{Counted, Native};
@@ -26,7 +29,7 @@ use crate::{Cond, Grant, Source};
 /// # Ok::<(), kmem::Cond>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pages<P = Native> {
+pub struct Pages<P = Kept> {
     platform: P,
 }
 
@@ -42,7 +45,7 @@ impl Pages {
     /// ```
     #[must_use]
     pub const fn new() -> Self {
-        Self { platform: Native }
+        Self { platform: Kept }
     }
 }
 
@@ -68,36 +71,6 @@ impl<P: Platform> Pages<P> {
         // No overflow: a layout's size is at most half of all addresses.
         layout.size().max(1).next_multiple_of(self.platform.page_size())
     }
-
-    /// More alignment than a page has: maps more, and gives back what lies before and after.
-    #[cold]
-    fn grant_aligned(&self, layout: Layout) -> Result<Grant, Cond> {
-        let (len, align) = (self.whole(layout), layout.align());
-        let run = self.platform.map(len.checked_add(align).ok_or(Cond::BadSize)?)?;
-        let before = run.start.addr().get().wrapping_neg() & (align - 1);
-        let after = run.len - before - len;
-        // SAFETY: `before + len` is at most the run's length, since `before < align`.
-        let start = unsafe { run.start.add(before) };
-        // SAFETY: as before.
-        let end = unsafe { start.add(len) };
-        if before > 0 {
-            // SAFETY: these pages are ours and unused.
-            if let Err(cond) = unsafe { self.platform.unmap(run.start, before) } {
-                // SAFETY: the whole run is ours and unused. A second refusal in a row leaves it mapped.
-                let _ = unsafe { self.platform.unmap(run.start, run.len) };
-                return Err(cond);
-            }
-        }
-        if after > 0 {
-            // SAFETY: these pages are ours and unused.
-            if let Err(cond) = unsafe { self.platform.unmap(end, after) } {
-                // SAFETY: what is left of the run is ours and unused. As before.
-                let _ = unsafe { self.platform.unmap(start, len + after) };
-                return Err(cond);
-            }
-        }
-        Ok(Grant { bytes: NonNull::slice_from_raw_parts(start, len), zeroed: run.zeroed })
-    }
 }
 
 // SAFETY: runs of pages do not overlap and stay until they are unmapped, wherever this value is.
@@ -107,10 +80,7 @@ unsafe impl<P: Platform> Source for Pages<P> {
     }
 
     fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
-        if layout.align() > self.platform.page_size() {
-            return self.grant_aligned(layout);
-        }
-        let run = self.platform.map(layout.size().max(1))?;
+        let run = self.platform.map_aligned(layout.size().max(1), layout.align())?;
         Ok(Grant { bytes: NonNull::slice_from_raw_parts(run.start, run.len), zeroed: run.zeroed })
     }
 
@@ -134,6 +104,15 @@ unsafe impl<P: Platform> Source for Pages<P> {
         }
         // SAFETY: the caller's promise, passed on.
         unsafe { move_block(self, block, old, new) }
+    }
+
+    /// Destroys all bytes of the pages, since they may be kept.
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the block's pages are live, and nothing else uses them.
+        unsafe { wipe(block, self.whole(layout)) };
+        // SAFETY: the caller's promise, passed on.
+        unsafe { self.free(block, layout) }
     }
 }
 

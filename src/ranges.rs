@@ -40,8 +40,15 @@ impl Range {
     }
 
     /// The block.
+    #[inline]
     pub(crate) fn block(&self) -> NonNull<u8> {
         self.block.get()
+    }
+
+    /// Where the block ends.
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.end.get()
     }
 
     fn start(&self) -> usize {

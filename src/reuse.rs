@@ -25,6 +25,8 @@ use crate::lin::Position;
 use crate::poison::{hide, show};
 use crate::report::rule;
 use crate::source::move_block;
+#[cfg(feature = "shred")]
+use crate::wipe::wipe;
 use crate::{Broken, Cond, Lin, Source, Stats};
 
 /// Up to this many units each size has a list of its own; beyond, four lists share a power of two.
@@ -44,6 +46,14 @@ const fn list(size: usize) -> usize {
     let power = (units - 1).ilog2();
     let quarter = ((units - 1) >> (power - 2)) & 3;
     EXACT + (power as usize - EXACT.ilog2() as usize) * 4 + quarter
+}
+
+/// The list for a size, if it is one of those that have a list of their own.
+#[inline]
+const fn exact(size: usize) -> Option<usize> {
+    // Size 0 wraps round, and is none of them.
+    let list = size.wrapping_sub(1) / MIN_ALIGN;
+    if list < EXACT { Some(list) } else { None }
 }
 
 /// Bytes of a block on the list for a size.
@@ -200,27 +210,62 @@ impl<S: Source> Reuse<S> {
     /// A block: off its list, of the region, or of the source's own.
     #[inline]
     fn take(&self, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
+        match exact(layout.size()) {
+            Some(list) if layout.align() <= MIN_ALIGN && !zeroed => {
+                if let Some(block) = self.pop(list, layout, false) {
+                    return Ok(block);
+                }
+                if let Some(block) = self.carve(list) {
+                    return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
+                }
+                self.fill(list)?;
+                self.pop(list, layout, false).ok_or(Cond::FailAssert)
+            }
+            _ => self.take_other(layout, zeroed),
+        }
+    }
+
+    /// A fresh block of an exact list's size, where the region's chunk has room and the first was taken before.
+    #[inline(always)]
+    fn carve(&self, list: usize) -> Option<NonNull<u8>> {
+        if self.taken.get() == 0 {
+            return None;
+        }
+        let block = self.region.carve((list + 1) * MIN_ALIGN)?;
+        self.taken.set(self.taken.get() + 1);
+        self.live.set(self.live.get() + 1);
+        Some(block)
+    }
+
+    /// Puts a fresh block on an exact list, which is empty.
+    #[inline(never)]
+    fn fill(&self, list: usize) -> Result<(), Cond> {
+        let whole = Layout::from_size_align(extent_of(list), MIN_ALIGN).map_err(|_| Cond::BadSize)?;
+        let block = self.alloc_fresh(whole, false)?;
+        // SAFETY: a block of the region of this list's size, which nobody has.
+        unsafe { self.link(list, block.cast()) };
+        Ok(())
+    }
+
+    /// A block that is not at hand on one of the exact lists.
+    #[inline(never)]
+    fn take_other(&self, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
         let size = layout.size().max(1);
         if size > LARGE {
             return self.alloc_large(layout, zeroed);
         }
-        let block = match self.pop(layout, size) {
-            Some(block) => {
-                if zeroed {
-                    // SAFETY: the block was just handed out to us and is this long.
-                    unsafe { block.write_bytes(0, layout.size()) };
-                }
-                block
-            }
-            None => self.alloc_fresh(Self::whole(layout, size)?, zeroed)?.cast(),
-        };
-        Ok(NonNull::slice_from_raw_parts(block, layout.size()))
+        if let Some(block) = self.pop(list(size), layout, zeroed) {
+            return Ok(block);
+        }
+        let block = self.alloc_fresh(Self::whole(layout, size)?, zeroed)?;
+        self.live.set(self.live.get() + 1);
+        Ok(NonNull::slice_from_raw_parts(block.cast(), layout.size()))
     }
 
-    /// A block off the list for a layout, if its first is aligned as asked.
+    /// The first block of a list, if it is aligned as asked.
     #[inline]
-    fn pop(&self, layout: Layout, size: usize) -> Option<NonNull<u8>> {
-        let head = &self.lists[list(size)];
+    fn pop(&self, list: usize, layout: Layout, zeroed: bool) -> Option<NonNull<[u8]>> {
+        let head = &self.lists[list];
         let block = NonNull::new(head.get())?;
         if layout.align() > MIN_ALIGN && !block.addr().get().is_multiple_of(layout.align()) {
             return None;
@@ -229,7 +274,72 @@ impl<S: Source> Reuse<S> {
         head.set(unsafe { block.read() }.next);
         self.live.set(self.live.get() + 1);
         show(block.cast(), layout.size());
-        Some(block.cast())
+        if zeroed {
+            // SAFETY: the block was just handed out to us and is this long.
+            unsafe { block.cast::<u8>().write_bytes(0, layout.size()) };
+        }
+        Some(NonNull::slice_from_raw_parts(block.cast(), layout.size()))
+    }
+
+    /// Makes a block the first of a list.
+    ///
+    /// # Safety
+    ///
+    /// It is one of the region's of this list's size, and nobody's.
+    #[inline(always)]
+    unsafe fn link(&self, list: usize, block: NonNull<u8>) {
+        let head = &self.lists[list];
+        show(block, size_of::<Free>());
+        // SAFETY: the caller's promise; a block is a unit long at least and aligned to one.
+        unsafe { block.cast::<Free>().write(Free { next: head.get() }) };
+        hide(inside(block, size_of::<Free>()), extent_of(list) - size_of::<Free>());
+        head.set(block.cast().as_ptr());
+    }
+
+    /// Puts a block that comes back on a list.
+    ///
+    /// # Safety
+    ///
+    /// It is one of the region's of this list's size, and used no more.
+    #[inline(always)]
+    unsafe fn push(&self, list: usize, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        unsafe { self.link(list, block) };
+        let live = self.live.get() - 1;
+        self.live.set(live);
+        if block.as_ptr() == self.first.get() {
+            self.first.set(ptr::null_mut());
+        }
+        if live <= 1 {
+            self.tidy();
+        }
+    }
+
+    /// Takes a block back that is of none of the exact lists.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Source::free`].
+    #[inline(never)]
+    unsafe fn free_other(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        let size = layout.size().max(1);
+        if size > LARGE {
+            // SAFETY: the caller's promise; a block of this size is the source's own.
+            unsafe { self.source().free(block, layout) }?;
+            self.large.set(self.large.get() - 1);
+        } else {
+            // SAFETY: the caller's promise; blocks of this size are on this list.
+            unsafe { self.push(list(size), block) };
+        }
+        Ok(())
+    }
+
+    /// Rewinds the region if that is worth it.
+    #[cold]
+    fn tidy(&self) {
+        if self.live.get() == 0 || self.taken.get() > FEW {
+            self.rewind();
+        }
     }
 
     /// What the region is asked for.
@@ -248,7 +358,7 @@ impl<S: Source> Reuse<S> {
         Ok(block)
     }
 
-    /// A block of the region that was not on a list.
+    /// A block of the region that was not on a list, nor is it live yet.
     #[inline]
     fn alloc_fresh(&self, whole: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
         let ask = || if zeroed { self.region.alloc_zeroed(whole) } else { self.region.alloc(whole) };
@@ -264,7 +374,6 @@ impl<S: Source> Reuse<S> {
             self.behind.set(self.region.position());
         }
         self.taken.set(self.taken.get() + 1);
-        self.live.set(self.live.get() + 1);
         Ok(block)
     }
 
@@ -308,30 +417,32 @@ unsafe impl<S: Source> Source for Reuse<S> {
         self.take(layout, true)
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
-        let size = layout.size().max(1);
-        if size > LARGE {
-            // SAFETY: the caller's promise; a block of this size is the source's own.
-            unsafe { self.source().free(block, layout) }?;
+        match exact(layout.size()) {
+            Some(list) => {
+                // SAFETY: the caller's promise; blocks of this size are on this list.
+                unsafe { self.push(list, block) };
+                Ok(())
+            }
+            // SAFETY: the caller's promise, passed on.
+            None => unsafe { self.free_other(block, layout) },
+        }
+    }
+
+    #[cfg(feature = "shred")]
+    unsafe fn shred(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        if layout.size() > LARGE {
+            // A block of the source's own may be longer than the layout, and its source knows how long.
+            // SAFETY: the caller's promise.
+            unsafe { self.source().shred(block, layout) }?;
             self.large.set(self.large.get() - 1);
             return Ok(());
         }
-        let head = &self.lists[list(size)];
-        show(block, size_of::<Free>());
-        // SAFETY: the block is ours again, a unit long at least and aligned to one.
-        unsafe { block.cast::<Free>().write(Free { next: head.get() }) };
-        hide(inside(block, size_of::<Free>()), extent(size) - size_of::<Free>());
-        head.set(block.cast().as_ptr());
-        let live = self.live.get() - 1;
-        self.live.set(live);
-        if block.as_ptr() == self.first.get() {
-            self.first.set(ptr::null_mut());
-        }
-        if live <= 1 && (live == 0 || self.taken.get() > FEW) {
-            self.rewind();
-        }
-        Ok(())
+        // SAFETY: the block is live and nothing else uses it.
+        unsafe { wipe(block, layout.size()) };
+        // SAFETY: the caller's promise, passed on.
+        unsafe { self.free(block, layout) }
     }
 
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
@@ -361,12 +472,14 @@ unsafe impl<S: Source> Source for Reuse<S> {
         Some(listed.max(within(self.region.largest()?.min(LARGE))))
     }
 
-    unsafe fn free_all(&self, blocks: usize) -> bool {
-        if self.live.get() != blocks || self.large.get() > 0 {
+    unsafe fn free_all(&self, blocks: usize, but: Option<NonNull<u8>>) -> bool {
+        let stays = but.map_or(ptr::null_mut(), NonNull::as_ptr);
+        let left = usize::from(but.is_some());
+        if self.live.get() != blocks + left || self.large.get() > 0 || (left == 1 && self.first.get() != stays) {
             return false;
         }
-        self.live.set(0);
-        self.first.set(ptr::null_mut());
+        self.live.set(left);
+        self.first.set(stays);
         self.rewind();
         true
     }
@@ -386,6 +499,7 @@ mod tests {
     fn every_size_has_a_list_that_fits() {
         for size in 1..=LARGE {
             assert!(list(size) < LISTS, "{size}");
+            assert!(exact(size).is_none_or(|exact| exact == list(size)), "{size}");
             assert!(extent(size) >= size && extent(size) <= size + size / 4 + MIN_ALIGN, "{size}");
             assert_eq!(list(extent(size)), list(size), "{size}");
             assert_eq!(extent(extent(size)), extent(size), "{size}");

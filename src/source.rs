@@ -139,14 +139,14 @@ pub unsafe trait Source {
         crate::MIN_ALIGN
     }
 
-    /// Takes back all blocks at once, if it can and these are as many as are handed out.
+    /// Takes back all blocks at once, or all but one, if it can and these are as many as are handed out.
     ///
     /// # Safety
     ///
-    /// If there are no more, all of them are the caller's, and nothing uses them any more.
+    /// If there are no more, all of them are the caller's, and nothing uses those any more that are not `but`.
     #[doc(hidden)]
-    unsafe fn free_all(&self, blocks: usize) -> bool {
-        let _ = blocks;
+    unsafe fn free_all(&self, blocks: usize, but: Option<NonNull<u8>>) -> bool {
+        let _ = (blocks, but);
         false
     }
 

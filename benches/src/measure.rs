@@ -81,17 +81,21 @@ pub fn measure(row: &Row, plan: Plan) -> Vec<Duel> {
 /// A player that has run, and how often it does the work in one run.
 type Warm<'r> = (Player<'r>, usize);
 
+/// A run lasts no longer than so many slices with what is set up for it, however short the part that counts is.
+const PATIENCE: f64 = 25.0;
+
 /// Runs a side until a run lasts as long as planned.
 fn warm(mut player: Player<'_>, plan: Plan) -> Warm<'_> {
     let mut times = 1;
     loop {
-        let mut watch = Watch::timing();
+        let (mut watch, start) = (Watch::timing(), now());
         player.run(times, &mut watch);
-        if watch.ns() >= plan.slice {
+        let all = (now() - start) / PATIENCE;
+        if watch.ns().max(all) >= plan.slice {
             return (player, times);
         }
         // Neither by a single step, which the first run's cold caches would make too small, nor by many.
-        let short = plan.slice / watch.ns().max(1.0);
+        let short = plan.slice / watch.ns().max(all).max(1.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 2 and 100")]
         let factor = (short * 1.2).ceil().clamp(2.0, 100.0) as usize;
         times *= factor;

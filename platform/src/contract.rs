@@ -44,6 +44,18 @@ pub unsafe trait Platform {
     /// the system says.
     fn map(&self, len: usize) -> Result<Run, Cond>;
 
+    /// Maps fresh private pages that begin at a multiple of `align`, a power of two.
+    ///
+    /// Where that is more than a page, it maps more, and gives back what lies before and after.
+    ///
+    /// # Errors
+    ///
+    /// As for [`map`](Self::map) and [`unmap`](Self::unmap).
+    #[inline]
+    fn map_aligned(&self, len: usize, align: usize) -> Result<Run, Cond> {
+        if align <= self.page_size() { self.map(len) } else { map_trimmed(self, len, align) }
+    }
+
     /// Gives pages back: a run, or a part of one made of whole pages.
     ///
     /// # Errors
@@ -70,6 +82,38 @@ pub unsafe trait Platform {
         let _ = (start, old, new);
         Err(Cond::NoRoom)
     }
+}
+
+#[cold]
+fn map_trimmed<P: Platform + ?Sized>(platform: &P, len: usize, align: usize) -> Result<Run, Cond> {
+    if len == 0 {
+        return Err(Cond::BadSize);
+    }
+    let len = len.checked_next_multiple_of(platform.page_size()).ok_or(Cond::BadSize)?;
+    let run = platform.map(len.checked_add(align).ok_or(Cond::BadSize)?)?;
+    let before = run.start.addr().get().wrapping_neg() & (align - 1);
+    let after = run.len - before - len;
+    // SAFETY: `before + len` is at most the run's length, since `before < align`.
+    let start = unsafe { run.start.add(before) };
+    // SAFETY: as before.
+    let end = unsafe { start.add(len) };
+    if before > 0 {
+        // SAFETY: these pages are ours and unused.
+        if let Err(cond) = unsafe { platform.unmap(run.start, before) } {
+            // SAFETY: the whole run is ours and unused. A second refusal in a row leaves it mapped.
+            let _ = unsafe { platform.unmap(run.start, run.len) };
+            return Err(cond);
+        }
+    }
+    if after > 0 {
+        // SAFETY: these pages are ours and unused.
+        if let Err(cond) = unsafe { platform.unmap(end, after) } {
+            // SAFETY: what is left of the run is ours and unused. As before.
+            let _ = unsafe { platform.unmap(start, len + after) };
+            return Err(cond);
+        }
+    }
+    Ok(Run { start, len, zeroed: run.zeroed })
 }
 
 /// What may be done with a run of pages.
@@ -164,6 +208,10 @@ unsafe impl<P: Platform + ?Sized> Platform for &P {
 
     fn map(&self, len: usize) -> Result<Run, Cond> {
         (**self).map(len)
+    }
+
+    fn map_aligned(&self, len: usize, align: usize) -> Result<Run, Cond> {
+        (**self).map_aligned(len, align)
     }
 
     unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {

@@ -11,7 +11,8 @@
 //! | other Unix, or `--cfg kmem_backend="libc"` | `libc` | yes |
 //! | anything else | a `compile_error!`; without the feature `backend` the contract alone | |
 //!
-//! [`Native`] is the one that the target has. [`Counted`] counts what is asked of another.
+//! [`Native`] is the one that the target has. [`Counted`] counts what is asked of another. In WebAssembly there is also
+//! `Grown`, for modules that must be small: without the recycler, and so without taking anything back.
 #![no_std]
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -39,10 +40,10 @@ cfg_if::cfg_if! {
         pub use linux_x86_64::{Native, set_thread_word, thread_word};
     } else if #[cfg(all(target_arch = "wasm32", target_os = "unknown"))] {
         mod wasm32;
-        pub use wasm32::Native;
+        pub use wasm32::{Grown, Native};
     } else if #[cfg(all(target_arch = "wasm32", target_os = "none"))] {
         mod wasm32;
-        pub use wasm32::Native;
+        pub use wasm32::{Grown, Native};
     } else if #[cfg(unix)] {
         mod unix;
         pub use unix::Native;

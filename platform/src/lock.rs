@@ -55,6 +55,22 @@ impl<T: ?Sized> Locked<T> {
     pub unsafe fn unlock(&self) {
         self.held.store(false, Ordering::Release);
     }
+
+    /// Hands out the value if nobody else has it just now.
+    ///
+    /// ```
+    /// use kmem_platform::Locked;
+    ///
+    /// static COUNT: Locked<u32> = Locked::new(0);
+    /// let first = COUNT.try_lock().expect("nobody else is here");
+    /// assert!(COUNT.try_lock().is_none());
+    /// drop(first);
+    /// assert!(COUNT.try_lock().is_some());
+    /// ```
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        let free = self.held.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        free.is_ok().then(|| Guard { lock: self })
+    }
 }
 
 impl<T: ?Sized> fmt::Debug for Locked<T> {

@@ -23,6 +23,20 @@ const PAGE: usize = 65536;
 /// One for the module, since the memory is one.
 static FREE: Locked<Recycler> = Locked::new(Recycler::new());
 
+impl Native {
+    /// Bytes that came back and are kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        FREE.lock().kept()
+    }
+
+    /// How many separate runs are kept.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        FREE.lock().runs()
+    }
+}
+
 fn grow(len: usize) -> Option<NonNull<u8>> {
     let before = memory_grow::<0>(len / PAGE);
     if before == usize::MAX {
@@ -63,6 +77,55 @@ unsafe impl Platform for Native {
     }
 }
 
+/// `memory.grow` and nothing else, without the recycler: for stores that live as long as their module, where a few
+/// hundred bytes of code count.
+///
+/// What is given back is refused with `in_use`, and so stays with the store that has it, which uses it again.
+///
+/// ```
+/// use kmem_platform::{Cond, Grown, Platform};
+///
+/// let run = Grown.map(1)?;
+/// assert!(run.zeroed);
+/// // SAFETY: the run is ours and used no more.
+/// assert_eq!(unsafe { Grown.unmap(run.start, run.len) }, Err(Cond::InUse));
+/// # Ok::<(), Cond>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grown;
+
+// SAFETY: grown pages are new to the module, and nothing takes them back.
+unsafe impl Platform for Grown {
+    #[inline]
+    fn page_size(&self) -> usize {
+        PAGE
+    }
+
+    #[inline]
+    fn map(&self, len: usize) -> Result<Run, Cond> {
+        let len = whole_pages(len, PAGE)?;
+        let start = grow(len).ok_or(Cond::NoRoom)?;
+        Ok(Run { start, len, zeroed: true })
+    }
+
+    /// What lies before and after is lost, since nothing can be given back.
+    fn map_aligned(&self, len: usize, align: usize) -> Result<Run, Cond> {
+        if align <= PAGE {
+            return self.map(len);
+        }
+        let len = whole_pages(len, PAGE)?;
+        let run = self.map(len.checked_add(align).ok_or(Cond::BadSize)?)?;
+        let before = run.start.addr().get().wrapping_neg() & (align - 1);
+        // SAFETY: less than `align` before so many bytes that are in the run.
+        Ok(Run { start: unsafe { run.start.add(before) }, len, zeroed: true })
+    }
+
+    #[inline]
+    unsafe fn unmap(&self, _: NonNull<u8>, _: usize) -> Result<Unmapped, Cond> {
+        Err(Cond::InUse)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,12 +138,26 @@ mod tests {
         unsafe { first.start.write(7) };
         // SAFETY: the run is ours and used no more.
         assert_eq!(unsafe { Native.unmap(first.start, first.len) }, Ok(Unmapped::Kept));
+        assert!(Native.kept() >= 4 * PAGE && Native.runs() >= 1);
         let size = core::arch::wasm32::memory_size::<0>();
         let again = Native.map(PAGE).expect("room");
         assert!(!again.zeroed);
         assert_eq!(core::arch::wasm32::memory_size::<0>(), size, "memory grew although pages were kept");
         // SAFETY: the run is ours and used no more.
         assert_eq!(unsafe { Native.unmap(again.start, again.len) }, Ok(Unmapped::Kept));
+    }
+
+    #[wasm_bindgen_test]
+    fn grown_pages_are_new_each_time_and_stay() {
+        let first = Grown.map(1).expect("room");
+        let second = Grown.map(2 * PAGE).expect("room");
+        assert_eq!((first.len, first.zeroed, second.len), (PAGE, true, 2 * PAGE));
+        // SAFETY: the run is ours and used no more.
+        assert_eq!(unsafe { Grown.unmap(first.start, first.len) }, Err(Cond::InUse));
+        assert!(Grown.map(PAGE).expect("room").start > second.start);
+        assert_eq!((Grown.map(0), Grown.map(usize::MAX)), (Err(Cond::BadSize), Err(Cond::BadSize)));
+        let aligned = Grown.map_aligned(PAGE, 4 * PAGE).expect("room");
+        assert_eq!((aligned.start.addr().get() % (4 * PAGE), aligned.len, aligned.zeroed), (0, PAGE, true));
     }
 
     #[wasm_bindgen_test]

@@ -26,40 +26,54 @@ pub(super) struct Chunk {
     range: Range,
     /// The chunk before this one, or the next of the spare ones.
     prev: Var<*const Chunk>,
-    /// Bytes, as the source gave them.
+    /// Bytes in whole units, as the source gave them.
     size: Var<usize>,
-    /// Offset of the first cell.
-    first: Var<usize>,
-    /// Where the cursor stood when the region went on to the next chunk.
-    used: Var<*mut u8>,
+    /// The first cell.
+    first: Var<*mut u8>,
+    /// Where the cells of the chunk before this one end: where the cursor stood when the region went on to this one.
+    end_before: Var<*mut u8>,
     /// Every byte from this address on that is not before the cursor is zero.
     fresh: Var<usize>,
     /// Bytes from this address on were not handed out since they were last wiped.
+    #[cfg(feature = "shred")]
     high: Var<usize>,
 }
 
 const HEAD: usize = round_up(size_of::<Chunk>());
 
+/// No chunk reaches into so many bytes before the end of all addresses, where no system has memory to give: the
+/// next cell's end then cannot be past it, unless the cell is larger.
+const LAST: usize = 4096;
+
+/// Whether the end of so many bytes cannot be past the last of all addresses, wherever a cell begins. A module for
+/// WebAssembly is to be small, and does without.
+pub(super) const fn ends(size: usize) -> bool {
+    cfg!(not(target_arch = "wasm32")) && size <= LAST
+}
+
 /// What [`inspect::front`](crate::inspect::front) tells of a chunk.
 pub(crate) const FRONT: Front = Front { size: size_of::<Chunk>(), fields: &FIELDS };
 
-const FIELDS: [Field; ranges::FIELDS.len() + 6] = after(
+const FIELDS: [Field; ranges::FIELDS.len() + 5 + cfg!(feature = "shred") as usize] = after(
     &ranges::FIELDS,
     &[
         Field::word("prev", offset_of!(Chunk, prev), Form::Link),
         Field::word("size", offset_of!(Chunk, size), Form::Number),
-        Field::word("first", offset_of!(Chunk, first), Form::Number),
-        Field::word("used", offset_of!(Chunk, used), Form::Link),
+        Field::word("first", offset_of!(Chunk, first), Form::Link),
+        Field::word("end_before", offset_of!(Chunk, end_before), Form::Link),
         Field::word("fresh", offset_of!(Chunk, fresh), Form::Link),
+        #[cfg(feature = "shred")]
         Field::word("high", offset_of!(Chunk, high), Form::Link),
     ],
 );
 
 impl Chunk {
+    #[inline]
     fn base(&self) -> *mut u8 {
         self.start().as_ptr()
     }
 
+    #[inline]
     pub(super) fn start(&self) -> NonNull<u8> {
         self.range.block()
     }
@@ -73,16 +87,19 @@ impl Chunk {
         unsafe { Layout::from_size_align_unchecked(self.size(), MIN_ALIGN) }
     }
 
+    #[inline]
     pub(super) fn size(&self) -> usize {
         self.size.get()
     }
 
+    #[inline]
     pub(super) fn first(&self) -> *mut u8 {
-        self.base().wrapping_add(self.first.get())
+        self.first.get()
     }
 
+    #[inline]
     pub(super) fn end(&self) -> *mut u8 {
-        self.base().wrapping_add(self.size() & !(MIN_ALIGN - 1))
+        self.base().with_addr(self.range.end())
     }
 
     pub(super) fn prev<'a>(&self) -> Option<&'a Self> {
@@ -90,12 +107,13 @@ impl Chunk {
         unsafe { self.prev.get().as_ref() }
     }
 
-    pub(super) fn set_prev(&self, prev: *const Self) {
-        self.prev.set(prev);
+    /// The chunk before this one, and where its cells end; only of a chunk in use.
+    pub(super) fn before<'a>(&self) -> Option<(&'a Self, *mut u8)> {
+        self.prev().map(|chunk| (chunk, self.end_before.get()))
     }
 
-    pub(super) fn used(&self) -> *mut u8 {
-        self.used.get()
+    pub(super) fn set_prev(&self, prev: *const Self) {
+        self.prev.set(prev);
     }
 
     pub(super) fn fresh(&self) -> usize {
@@ -103,12 +121,15 @@ impl Chunk {
     }
 
     /// Notes that bytes up to an address have been handed out.
+    #[inline]
     pub(super) fn touched(&self, up_to: *mut u8) {
         self.fresh.set(self.fresh.get().max(up_to.addr()));
+        #[cfg(feature = "shred")]
         self.high.set(self.high.get().max(up_to.addr()));
     }
 
     /// Wipes from an address up to all that was handed out since it was last wiped.
+    #[cfg(feature = "shred")]
     fn wipe_from(&self, from: *mut u8) {
         let len = self.high.get().saturating_sub(from.addr());
         if len > 0 {
@@ -147,6 +168,11 @@ impl<S: Source, H: Layer> Lin<S, H> {
         unsafe { self.chunk.get().as_ref() }
     }
 
+    /// The chunk that was the first to be used.
+    pub(super) fn oldest<'a>(&self) -> Option<&'a Chunk> {
+        core::iter::successors(self.newest(), |chunk| chunk.prev()).last()
+    }
+
     /// The chunk that holds an address; only with headers.
     pub(super) fn chunk_of<'a>(&self, address: NonNull<u8>) -> Option<&'a Chunk> {
         let block = self.ranges.find(address.addr().get())?;
@@ -161,26 +187,28 @@ impl<S: Source, H: Layer> Lin<S, H> {
         Some(chunk)
     }
 
-    /// Makes a chunk current that has room for a cell: a spare one, or one from the source.
-    pub(super) fn next_chunk(&self, layout: Layout) -> Result<(), Cond> {
+    /// Makes a chunk current that has room for a cell of a size in whole units: a spare one, or one from the source.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn next_chunk(&self, size: usize, align: usize) -> Result<(), Cond> {
         if self.frozen.get() {
             return Err(Cond::InUse);
         }
-        // A chunk's first payload is aligned to a unit; one that needs more may have to move up.
-        let over = Self::HEADER + (layout.align().max(MIN_ALIGN) - MIN_ALIGN);
-        let need = round_up(layout.size()).checked_add(over).ok_or(Cond::BadSize)?;
+        // A chunk's first payload is aligned to a unit; one that needs more may have to move up. No overflow, here
+        // and below: a layout's size and alignment together are at most half of all addresses.
+        let need = size + Self::HEADER + (align.max(MIN_ALIGN) - MIN_ALIGN);
+        let (before, end_before, below) = (self.chunk.get(), self.cursor.get(), self.used_bytes());
         let chunk = match self.take_spare(need) {
             Some(chunk) => chunk,
             None => self.grant_chunk(need)?,
         };
-        if let Some(newest) = self.newest() {
-            newest.used.set(self.cursor.get());
-            self.below.set(self.below.get() + self.cursor.get().addr() - newest.first().addr());
-        }
-        chunk.prev.set(self.chunk.get());
+        chunk.prev.set(before);
+        chunk.end_before.set(end_before);
+        let first = chunk.first();
         self.chunk.set(chunk);
-        self.cursor.set(chunk.first());
+        self.cursor.set(first);
         self.limit.set(chunk.end());
+        self.origin.set(first.addr().wrapping_sub(below));
         Ok(())
     }
 
@@ -198,22 +226,32 @@ impl<S: Source, H: Layer> Lin<S, H> {
     }
 
     fn grant_chunk<'a>(&self, need: usize) -> Result<&'a Chunk, Cond> {
-        let need = need.checked_add(HEAD).ok_or(Cond::BadSize)?;
+        let need = need + HEAD;
         // The map has a bit for each unit, itself and the head included.
-        let map = if H::HEADERS { need / (MIN_ALIGN * 8 - 1) + MIN_ALIGN } else { 0 };
-        let need = round_up(need.checked_add(map).ok_or(Cond::BadSize)?);
-        let last = self.newest().map_or(0, Chunk::size);
-        let grant = self.growth.take(&self.source, need, last, self.held())?;
-        let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len());
+        let need = if H::HEADERS { round_up(need + need / (MIN_ALIGN * 8 - 1) + MIN_ALIGN) } else { need };
+        let wish = self.newest().map_or(self.growth.first, |chunk| self.growth.after(chunk.size()));
+        let left = self.growth.limit.saturating_sub(self.held.get());
+        let grant = self.growth.ask(&self.source, need, wish, left)?;
+        // Whole units, no fewer than were asked for.
+        let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len() & !(MIN_ALIGN - 1));
+        if ends(0) && start.addr().get() > usize::MAX - LAST - size {
+            let layout = Layout::from_size_align(size, MIN_ALIGN).map_err(|_| Cond::BadSize)?;
+            // What the source does not take back is no use to anybody.
+            // SAFETY: just granted, used by nobody, and by its whole length as a chunk's would be.
+            let _ = unsafe { self.source.free(start, layout) };
+            return Err(Cond::NoRoom);
+        }
+        self.held.set(self.held.get() + size);
         let first = if H::HEADERS { round_up(HEAD + Bits::bytes(size)) } else { HEAD };
         let base = start.addr().get();
         let chunk = Chunk {
             range: Range::new(start, size),
             prev: Var::new(ptr::null()),
             size: Var::new(size),
-            first: Var::new(first),
-            used: Var::new(start.as_ptr().wrapping_add(first)),
+            first: Var::new(start.as_ptr().wrapping_add(first)),
+            end_before: Var::new(ptr::null_mut()),
             fresh: Var::new(if grant.zeroed { base } else { base + size }),
+            #[cfg(feature = "shred")]
             high: Var::new(base),
         };
         let place = start.cast::<Chunk>();
@@ -246,14 +284,11 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 self.limit.set(chunk.end());
                 return self.wipe_spare();
             }
-            let before = chunk.prev.replace(self.spare.get());
+            let below = chunk.first().addr().wrapping_sub(self.origin.get());
+            used = chunk.end_before.get();
+            self.origin.set(used.addr().wrapping_sub(below));
+            self.chunk.set(chunk.prev.replace(self.spare.get()));
             self.spare.set(chunk);
-            self.chunk.set(before);
-            // SAFETY: null or a chunk that the region holds.
-            if let Some(before) = unsafe { before.as_ref() } {
-                used = before.used();
-                self.below.set(self.below.get() - (used.addr() - before.first().addr()));
-            }
         }
         self.cursor.set(ptr::null_mut());
         self.limit.set(ptr::null_mut());
@@ -262,6 +297,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     /// Wipes what was handed out in spare chunks before the region was tainted.
     fn wipe_spare(&self) {
+        #[cfg(feature = "shred")]
         if self.is_tainted() {
             self.spare_chunks().for_each(|chunk| chunk.wipe_from(chunk.first()));
         }
@@ -286,15 +322,16 @@ impl<S: Source, H: Layer> Lin<S, H> {
             }
         }
         hide(start, len);
+        #[cfg(feature = "shred")]
         if self.is_tainted() {
             chunk.wipe_from(from);
         }
     }
 
-    /// Live cells (bare: chunks in use) and the bytes before the cursor, in all chunks.
+    /// The bytes before the cursor, in all chunks.
+    #[inline]
     pub(super) fn used_bytes(&self) -> usize {
-        let newest = self.newest().map_or(0, |chunk| self.cursor.get().addr() - chunk.first().addr());
-        self.below.get() + newest
+        self.cursor.get().addr().wrapping_sub(self.origin.get())
     }
 
     /// The chunks that wait to be used again.
@@ -306,8 +343,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     /// Bytes held from the source.
     pub(super) fn held(&self) -> usize {
-        let in_use = core::iter::successors(self.newest(), |chunk| chunk.prev());
-        in_use.chain(self.spare_chunks()).map(Chunk::size).sum()
+        self.held.get()
     }
 
     /// See [`Source::largest`].

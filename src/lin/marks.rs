@@ -137,13 +137,16 @@ impl<S: Source, H: Layer> Lin<S, H> {
     ///
     /// # Errors
     ///
-    /// `bad_address` for a mark of another region, from before a reset, or that was passed already:
-    /// nothing is released.
+    /// `bad_address` for a mark of another region, from before a reset, or that was passed already; `in_use` while the
+    /// region is walked: nothing is released.
     ///
     /// # Safety
     ///
     /// What was allocated since the mark is used no more.
     pub unsafe fn rewind(&self, mark: Mark) -> Result<(), Cond> {
+        if self.frozen.get() {
+            return Err(Cond::InUse);
+        }
         let mut at = self.marks.get();
         let record = loop {
             // SAFETY: null or a record of this region: it would be off the list had its place been rewound.

@@ -9,14 +9,18 @@
 //!                           cursor      limit
 //! ```
 //!
-//! With [`Headers`] a [`Cell`](crate::Cell) stands in front of each payload, padding between cells is
+//! With headers a [`Cell`](crate::Cell) stands in front of each payload, padding between cells is
 //! a cell of kind `none`, and the chunk has a map of which units are a live payload's first.
 //!
 //! Invariants: `cursor` and `limit` are multiples of [`MIN_ALIGN`] within the newest chunk, or both
-//! null while there is none; what lies in a chunk from its `fresh` on has never been written since
-//! the source gave it; the marks form a list from the newest to the oldest, each in the region itself.
+//! null while there is none; no chunk reaches into the last page of all addresses; what lies in a chunk
+//! from its `fresh` on has never been written since the source gave it; the marks form a list from the
+//! newest to the oldest, each in the region itself.
 
+mod bare;
 mod chunk;
+mod headers;
+mod make;
 mod marks;
 mod store;
 mod typed;
@@ -26,10 +30,10 @@ use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{MaybeUninit, offset_of};
+use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
-use crate::cell::{self, Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State, inside, round_up};
+use crate::cell::{self, Bare, Cell, Head, Layer, MIN_ALIGN, State, inside, round_up};
 use crate::growth::Growth;
 use crate::inspect::fields::{Field, Form, Front, after};
 use crate::poison::{hide, show};
@@ -37,7 +41,7 @@ use crate::ranges::Ranges;
 use crate::seeded::seeded;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
-use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
+use crate::{Cond, Fixed, Kind, Source, Stats};
 
 use chunk::Chunk;
 pub(crate) use chunk::FRONT as BLOCK;
@@ -71,7 +75,7 @@ const MOST: usize = 4 << 20;
 /// # Ok::<(), kmem::Cond>(())
 /// ```
 ///
-/// `H` says whether cells have headers: [`Bare`] (the default) or [`Headers`]. A payload is aligned to
+/// `H` says whether cells have headers: [`Bare`] (the default) or [`Headers`](crate::Headers). A payload is aligned to
 /// [`MIN_ALIGN`] or to what its layout asks, whichever is more.
 #[repr(C)]
 pub struct Lin<S: Source, H: Layer = Bare> {
@@ -84,10 +88,12 @@ pub struct Lin<S: Source, H: Layer = Bare> {
     /// The newest mark.
     marks: Var<*const Record>,
     peak: Var<usize>,
-    /// Bytes before the cursor in all chunks but the newest.
-    below: Var<usize>,
+    /// What the cursor's address less this is: the bytes before the cursor in all chunks.
+    origin: Var<usize>,
     ranges: Ranges,
     growth: Growth,
+    /// Bytes held from the source.
+    held: Var<usize>,
     /// A walk is under way: the limit is the cursor, and nothing rewinds.
     frozen: Var<bool>,
     source: S,
@@ -127,79 +133,6 @@ const STORE_FIELDS: [Field; cell::FIELDS.len() + 3] = after(
 // SAFETY: the chunks belong to this value, and cells borrow it or are raw.
 unsafe impl<S: Source + Send, H: Layer> Send for Lin<S, H> {}
 
-impl<S: Source> Lin<S> {
-    /// A region whose chunks come from a source; the first is taken with the first cell.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Lin, Pages};
-    ///
-    /// let lin = Lin::new_in(Pages::new());
-    /// assert_eq!(lin.stats().held, 0);
-    /// lin.alloc(Layout::new::<u64>())?;
-    /// assert!(lin.stats().held > 0);
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    pub const fn new_in(source: S) -> Self {
-        Self::build(source, None, Growth::new(FIRST, MOST))
-    }
-}
-
-impl<'a> Lin<Fixed<'a>> {
-    /// A region in the caller's bytes; full, it says `no_room`.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use core::mem::MaybeUninit;
-    /// use kmem::{Cond, Lin};
-    ///
-    /// let mut bytes = [MaybeUninit::uninit(); 1024];
-    /// let lin = Lin::fixed(&mut bytes);
-    /// lin.alloc(Layout::new::<[u8; 100]>())?;
-    /// assert_eq!(lin.alloc(Layout::new::<[u8; 1024]>()), Err(Cond::NoRoom));
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    pub const fn fixed(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
-        Self::build(Fixed::new(bytes), None, Growth::whole())
-    }
-}
-
-impl<'a> Lin<Fixed<'a>, Headers> {
-    /// A region with headers in the caller's bytes; full, it says `no_room`.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use core::mem::MaybeUninit;
-    /// use kmem::{Cond, Lin};
-    ///
-    /// let mut bytes = [MaybeUninit::uninit(); 1024];
-    /// let lin = Lin::fixed_with_headers(&mut bytes);
-    /// let ptr = lin.alloc_ptr(Layout::new::<u64>())?;
-    /// // SAFETY: the region is where it was, and nothing uses the cell.
-    /// unsafe { kmem::free(ptr)? };
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    pub const fn fixed_with_headers(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
-        Self::build(Fixed::new(bytes), Some(Ops::of::<Self>()), Growth::whole())
-    }
-}
-
-impl<S: Source> Lin<S, Headers> {
-    /// A region whose cells have headers.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Kind, Lin, Pages};
-    ///
-    /// let lin = Lin::with_headers_in(Pages::new());
-    /// assert_eq!(lin.alloc_ptr(Layout::new::<u64>())?.kind(), Kind::Lin);
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    pub const fn with_headers_in(source: S) -> Self {
-        Self::build(source, Some(Ops::of::<Self>()), Growth::new(FIRST, MOST))
-    }
-}
-
 impl<S: Source, H: Layer> Lin<S, H> {
     /// Bytes in front of each payload.
     const HEADER: usize = if H::HEADERS { size_of::<Cell>() } else { 0 };
@@ -214,7 +147,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
             spare: Var::new(ptr::null()),
             marks: Var::new(ptr::null()),
             peak: Var::new(0),
-            below: Var::new(0),
+            origin: Var::new(0),
+            held: Var::new(0),
             ranges: Ranges::new(),
             growth,
             frozen: Var::new(false),
@@ -321,6 +255,47 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     #[inline]
     fn bump(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
+        self.bump_as(layout, false)
+    }
+
+    /// The same for a layout that the compiler knows: a small one cannot lead past the last of all addresses, so
+    /// that one comparison does.
+    #[inline]
+    fn bump_for<T>(&self) -> Result<NonNull<u8>, Cond> {
+        let layout = Layout::new::<T>();
+        self.bump_as(layout, chunk::ends(Self::HEADER + layout.align() + round_up(layout.size())))
+    }
+
+    /// Memory of a few units in the newest chunk, if it has room.
+    #[inline(always)]
+    pub(crate) fn carve(&self, size: usize) -> Option<NonNull<u8>> {
+        self.bump_here(Layout::from_size_align(size, MIN_ALIGN).ok()?, chunk::ends(Self::HEADER + size))
+    }
+
+    #[inline(always)]
+    fn bump_as(&self, layout: Layout, small: bool) -> Result<NonNull<u8>, Cond> {
+        loop {
+            if let Some(payload) = self.bump_here(layout, small) {
+                return Ok(payload);
+            }
+            // Fast code does the rest elsewhere, and small code, which a module's is to be, tries again here.
+            if cfg!(not(target_arch = "wasm32")) {
+                return self.bump_in_next_chunk(layout);
+            }
+            self.next_chunk(round_up(layout.size()), layout.align())?;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bump_in_next_chunk(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
+        self.next_chunk(round_up(layout.size()), layout.align())?;
+        self.bump_here(layout, false).ok_or(Cond::FailAssert)
+    }
+
+    /// Memory in the newest chunk, if it has room.
+    #[inline(always)]
+    fn bump_here(&self, layout: Layout, small: bool) -> Option<NonNull<u8>> {
         let cursor = self.cursor.get();
         // A payload's place: behind its header, at a multiple of its alignment.
         let pad = if layout.align() > MIN_ALIGN && !seeded("region_forgets_alignment") {
@@ -329,8 +304,14 @@ impl<S: Source, H: Layer> Lin<S, H> {
             0
         };
         let size = Self::HEADER + pad + round_up(layout.size());
-        if size > self.limit.get().addr() - cursor.addr() {
-            return self.bump_in_next_chunk(layout);
+        let fits = if small {
+            cursor.addr().wrapping_add(size) <= self.limit.get().addr()
+        } else {
+            // The sum is what the cursor becomes, so that its carry costs less than a difference.
+            cursor.addr().checked_add(size)? <= self.limit.get().addr()
+        };
+        if !fits {
+            return None;
         }
         self.cursor.set(cursor.wrapping_add(size));
         // SAFETY: there is room only in a chunk, and no chunk is at null.
@@ -340,14 +321,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         if H::HEADERS {
             self.begin_cell(cursor, pad, payload.as_ptr(), layout);
         }
-        Ok(payload)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn bump_in_next_chunk(&self, layout: Layout) -> Result<NonNull<u8>, Cond> {
-        self.next_chunk(layout)?;
-        self.bump(layout)
+        Some(payload)
     }
 
     /// Writes the headers of a cell and of the padding before it.
@@ -395,7 +369,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// Whether the cell that ends at an address is the newest, so that the cursor may go back over it.
     #[inline]
     fn is_newest(&self, end: *mut u8) -> bool {
-        end == self.cursor.get() && !self.frozen.get()
+        !self.frozen.get() && end == self.cursor.get()
     }
 
     /// Releases a cell of `size` bytes whose payload is known to be one of this region's.
@@ -487,7 +461,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         }
     }
 
-    /// The header of a live cell; only with [`Headers`].
+    /// The header of a live cell; only with headers.
     fn header<'a>(&self, payload: NonNull<u8>) -> &'a Cell {
         let header = payload.as_ptr().wrapping_sub(size_of::<Cell>());
         // SAFETY: callers have a live cell's payload and a region with headers, so a header stands there.
@@ -509,7 +483,10 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// # Ok::<(), kmem::Cond>(())
     /// ```
     pub fn reset(&mut self) {
-        self.go_back(Position::NONE);
+        // To the oldest chunk, which would be the next anyway: who needs no other then takes none.
+        let to =
+            self.oldest().map_or(Position::NONE, |chunk| Position { chunk, cursor: chunk.first(), marks: ptr::null() });
+        self.go_back(to);
     }
 
     /// Where the region is now.
@@ -542,7 +519,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     ///
     /// When the source refuses a chunk: that one is kept, empty, and destroying again tries again.
     pub fn destroy(&mut self) -> Result<(), Cond> {
-        self.reset();
+        self.go_back(Position::NONE);
         self.give_back_spare()
     }
 
@@ -562,6 +539,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 self.ranges.remove(chunk.range());
             }
             show(chunk.start(), chunk.size());
+            let size = chunk.size();
             // SAFETY: the chunk came from the source with this layout, and nothing is in it.
             if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout()) } {
                 answer = Err(cond);
@@ -571,6 +549,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
                 }
                 chunk.set_prev(kept);
                 kept = chunk;
+            } else {
+                self.held.set(self.held.get() - size);
             }
         }
         self.spare.set(kept);
@@ -598,219 +578,6 @@ impl<S: Source, H: Layer> Lin<S, H> {
 
     fn note_peak(&self) {
         self.peak.set(self.peak.get().max(self.used_bytes()));
-    }
-}
-
-impl<S: Source> Lin<S, Bare> {
-    /// Takes a cell back: the newest rewinds, an older one leaves its room until the next rewind.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Lin, Pages};
-    ///
-    /// let lin = Lin::new_in(Pages::new());
-    /// let layout = Layout::new::<[u64; 4]>();
-    /// let cell = lin.alloc(layout)?;
-    /// // SAFETY: a live cell, used no more.
-    /// unsafe { lin.free(cell.cast(), layout)? };
-    /// assert_eq!(lin.alloc(layout)?, cell);   // it was the newest
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// None; the result is that of every store.
-    ///
-    /// # Safety
-    ///
-    /// The cell is live, fits the layout, and nothing uses it any more.
-    #[inline]
-    pub unsafe fn free(&self, payload: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.give_back(payload, layout.size(), false) };
-        Ok(())
-    }
-
-    /// Destroys the bytes, then takes the cell back.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Lin, Pages};
-    ///
-    /// let lin = Lin::new_in(Pages::new());
-    /// let layout = Layout::new::<[u8; 32]>();
-    /// let key = lin.alloc(layout)?.cast();
-    /// // SAFETY: a live cell, used no more.
-    /// unsafe { lin.shred(key, layout)? };
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// None; the result is that of every store.
-    ///
-    /// # Safety
-    ///
-    /// As for [`free`](Self::free).
-    #[cfg(feature = "shred")]
-    pub unsafe fn shred(&self, payload: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.give_back(payload, layout.size(), true) };
-        Ok(())
-    }
-
-    /// Grows or shrinks a cell: the newest, and a smaller one, in place.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Lin, Pages};
-    ///
-    /// let lin = Lin::new_in(Pages::new());
-    /// let (small, large) = (Layout::new::<[u64; 4]>(), Layout::new::<[u64; 100]>());
-    /// let cell = lin.alloc(small)?.cast();
-    /// // SAFETY: a live cell of this layout.
-    /// let grown = unsafe { lin.resize(cell, small, large)? };
-    /// assert_eq!(grown.cast(), cell);         // it was the newest
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`alloc`](Self::alloc); the cell is then as it was.
-    ///
-    /// # Safety
-    ///
-    /// The cell is live and fits `old`, whose alignment is that of `new`; if the address returned is
-    /// another, the old one is gone.
-    pub unsafe fn resize(&self, payload: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.change(payload, old.size(), new) }
-    }
-}
-
-impl<S: Source> Lin<S, Headers> {
-    /// Memory for the layout as a managed pointer, its contents undefined.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Lin, Pages};
-    ///
-    /// let lin = Lin::with_headers_in(Pages::new());
-    /// let ptr = lin.alloc_ptr(Layout::new::<u64>())?;
-    /// // SAFETY: the region is where it was, and nothing uses the cell.
-    /// unsafe { kmem::free(ptr)? };
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`alloc`](Self::alloc).
-    pub fn alloc_ptr(&self, layout: Layout) -> Result<Ptr, Cond> {
-        Ok(Ptr::of(self, self.alloc(layout)?))
-    }
-
-    /// The same, zeroed.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Lin, Pages};
-    ///
-    /// let lin = Lin::with_headers_in(Pages::new());
-    /// let ptr = lin.alloc_zeroed_ptr(Layout::new::<u64>())?;
-    /// // SAFETY: a live cell, initialised.
-    /// assert_eq!(unsafe { ptr.payload().cast::<u64>().read() }, 0);
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`alloc`](Self::alloc).
-    pub fn alloc_zeroed_ptr(&self, layout: Layout) -> Result<Ptr, Cond> {
-        Ok(Ptr::of(self, self.alloc_zeroed(layout)?))
-    }
-
-    /// Takes a cell back: the newest rewinds, an older one leaves its room until the next rewind.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Cond, Lin, Pages};
-    ///
-    /// let lin = Lin::with_headers_in(Pages::new());
-    /// let cell = lin.alloc(Layout::new::<u64>())?.cast();
-    /// // SAFETY: the cell is used no more.
-    /// unsafe { lin.free(cell)? };
-    /// // SAFETY: the same; it is refused, since it was given back.
-    /// assert_eq!(unsafe { lin.free(cell) }, Err(Cond::BadAddress));
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// `bad_address` for what is not a live cell of this region, `mismatch` for one that holds a `ref` or a node.
-    ///
-    /// # Safety
-    ///
-    /// Nothing uses the cell any more.
-    pub unsafe fn free(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.release(payload, false) }
-    }
-
-    /// Destroys the bytes, then takes the cell back.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Lin, Pages};
-    ///
-    /// let lin = Lin::with_headers_in(Pages::new());
-    /// let key = lin.alloc(Layout::new::<[u8; 32]>())?.cast();
-    /// // SAFETY: the cell is used no more.
-    /// unsafe { lin.shred(key)? };
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`free`](Self::free).
-    ///
-    /// # Safety
-    ///
-    /// As for [`free`](Self::free).
-    #[cfg(feature = "shred")]
-    pub unsafe fn shred(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.release(payload, true) }
-    }
-
-    /// Grows or shrinks a cell: the newest, and a smaller one, in place. The alignment stays.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Lin, Pages};
-    ///
-    /// let lin = Lin::with_headers_in(Pages::new());
-    /// let cell = lin.alloc(Layout::new::<[u8; 10]>())?.cast();
-    /// // SAFETY: what was there is used by its new address only.
-    /// let grown = unsafe { lin.resize(cell, 1000)? };
-    /// assert_eq!((grown.cast(), grown.len()), (cell, 1000));
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`alloc`](Self::alloc) and [`free`](Self::free); the cell is then as it was.
-    ///
-    /// # Safety
-    ///
-    /// If the address returned is another, the old one is gone.
-    pub unsafe fn resize(&self, payload: NonNull<u8>, size: usize) -> Result<NonNull<[u8]>, Cond> {
-        let found = self.locate(payload)?;
-        if found.kind != Kind::Lin {
-            return Err(Cond::Mismatch);
-        }
-        let new = Layout::from_size_align(size, found.align).map_err(|_| Cond::BadSize)?;
-        // SAFETY: a live cell of this region, of the size that its header says.
-        unsafe { self.change(found.payload, found.size, new) }
     }
 }
 

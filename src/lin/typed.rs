@@ -24,7 +24,7 @@ const fn plain<T>() {
 impl<S: Source, H: Layer> Lin<S, H> {
     fn place<T>(&self, value: T) -> Result<NonNull<T>, Refused<T>> {
         plain::<T>();
-        match self.bump(Layout::new::<T>()) {
+        match self.bump_for::<T>() {
             Ok(place) => {
                 let place = place.cast::<T>();
                 // SAFETY: the cell was just handed out for a `T`.

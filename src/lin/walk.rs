@@ -32,7 +32,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         let mut next = self.newest().map(|chunk| (chunk, self.cursor.get()));
         core::iter::from_fn(move || {
             let this = next?;
-            next = this.0.prev().map(|chunk| (chunk, chunk.used()));
+            next = this.0.before();
             Some(this)
         })
     }
@@ -89,23 +89,24 @@ impl<S: Source, H: Layer> Lin<S, H> {
     pub fn check(&self) -> Result<(), Broken> {
         let (cursor, limit) = (self.cursor.get(), self.limit.get());
         rule(cursor.is_null() == self.chunk.get().is_null(), "a region with a chunk has a cursor", cursor)?;
-        let mut below = 0;
+        let mut bytes = 0;
         for (chunk, end) in self.chunks() {
             let (first, last) = (chunk.first().addr(), chunk.end().addr());
             rule(end.addr().is_multiple_of(MIN_ALIGN), "cells end at a unit", end)?;
             rule(first <= end.addr() && end.addr() <= last, "cells lie in their chunk", end)?;
             if end == cursor {
                 rule(limit == chunk.end(), "the limit is the newest chunk's end", limit)?;
-            } else {
-                below += end.addr() - first;
             }
+            bytes += end.addr() - first;
             if H::HEADERS {
                 let found = self.ranges.find(first);
                 rule(found == Some(chunk.start()), "the chunk is found by its address", chunk.first())?;
                 self.check_cells(chunk, end)?;
             }
         }
-        rule(below == self.below.get(), "bytes in older chunks are counted", cursor)?;
+        rule(bytes == self.used_bytes(), "bytes before the cursor are counted", cursor)?;
+        let held = self.chunks().map(|(chunk, _)| chunk).chain(self.spare_chunks()).map(Chunk::size).sum();
+        rule(self.held() == held, "bytes held from the source are counted", cursor)?;
         let mut mark = self.marks.get();
         while !mark.is_null() {
             let home =

@@ -154,9 +154,11 @@ impl<S: Source, H: Layer> Pool<S, H> {
 
     fn grant_block<'a>(&self) -> Result<&'a Block, Cond> {
         let need = front(self.align, Self::HEADER).checked_add(self.stride).ok_or(Cond::BadSize)?;
-        let last = self.newest().map_or(0, Block::size);
-        let grant = self.growth.take(&self.source, need, last, self.held())?;
+        let wish = self.newest().map_or(self.growth.first, |block| self.growth.after(block.size()));
+        // What bounds a pool is a number of cells.
+        let grant = self.growth.ask(&self.source, need, wish, usize::MAX)?;
         let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len());
+        self.held.set(self.held.get() + size);
         let base = start.addr().get();
         let front = base + round_up(size_of::<Block>()) + Self::HEADER;
         let first = (front + self.align - 1) & !(self.align - 1);
@@ -249,6 +251,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
                 self.ranges.remove(block.range());
             }
             show(block.start(), block.size());
+            let size = block.size();
             // SAFETY: the block came from the source with this layout, and nothing is in it.
             if let Err(cond) = unsafe { self.source.free(block.start(), block.layout()) } {
                 answer = Err(cond);
@@ -258,6 +261,8 @@ impl<S: Source, H: Layer> Pool<S, H> {
                 }
                 block.prev.set(kept);
                 kept = block;
+            } else {
+                self.held.set(self.held.get() - size);
             }
         }
         self.spare.set(kept);
@@ -269,11 +274,5 @@ impl<S: Source, H: Layer> Pool<S, H> {
         // SAFETY: null or a block that the pool holds.
         let first: Option<&Block> = unsafe { self.spare.get().as_ref() };
         core::iter::successors(first, |block| block.prev())
-    }
-
-    /// Bytes held from the source.
-    pub(super) fn held(&self) -> usize {
-        let in_use = core::iter::successors(self.newest(), |block| block.prev());
-        in_use.chain(self.spare_blocks()).map(Block::size).sum()
     }
 }

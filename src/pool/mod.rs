@@ -10,13 +10,17 @@
 //!                  next free       bottom ◄── top is the cell before `fresh`   ▼ null
 //! ```
 //!
-//! A free cell holds the link to the one freed before it: bare, in its first word; with [`Headers`],
+//! A free cell holds the link to the one freed before it: bare, in its first word; with headers,
 //! in its header's `last`, which in a live cell names the cell handed out before it.
 //!
 //! Invariants: `bottom` leads through the free cells, each once, to null; every handed-out cell lies
 //! before `fresh` in the newest block or anywhere in an older one, at a multiple of the stride.
 
+mod bare;
 mod block;
+mod front;
+mod headers;
+mod make;
 mod store;
 mod walk;
 
@@ -24,11 +28,10 @@ use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{MaybeUninit, offset_of};
+use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
-use crate::cell::{self, Bare, Cell, Head, Headers, Layer, MIN_ALIGN, State, inside};
-use crate::fixed::StaticBytes;
+use crate::cell::{self, Bare, Cell, Head, Layer, MIN_ALIGN, State, inside};
 use crate::growth::Growth;
 use crate::inspect::fields::{Field, Form, Front, after};
 use crate::poison::{hide, show};
@@ -36,79 +39,17 @@ use crate::ranges::Ranges;
 use crate::seeded::seeded;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
-use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
+use crate::{Cond, Fixed, Kind, Source, Stats};
 
 use block::Block;
 pub(crate) use block::FRONT as BLOCK;
+pub(crate) use front::FRONT as CELL;
+pub use front::PoolCell;
 
 /// Bytes of the first block, unless asked otherwise.
 const FIRST: usize = 4096;
 /// Blocks grow no further than this.
-const MOST: usize = 1 << 20;
-
-/// The front of a pool's cell (libk's `kmpoolcell`). Bare cells have only `last`, and only while they
-/// are free; with headers it stands in front of the payload, two words long.
-#[repr(C)]
-pub struct PoolCell {
-    /// Free: the cell freed before this one. Live, with headers: the cell handed out before this one,
-    /// which may have been freed since.
-    last: Var<*const PoolCell>,
-    mark: Var<u8>,
-    #[cfg(feature = "shred")]
-    shred: Var<u8>,
-    kind: Var<u8>,
-}
-
-const _: () = {
-    assert!(size_of::<PoolCell>() == MIN_ALIGN);
-    assert!(offset_of!(PoolCell, last) == 0);
-};
-
-/// What [`inspect::front`](crate::inspect::front) tells of a cell.
-pub(crate) const CELL: Front = Front {
-    size: size_of::<PoolCell>(),
-    fields: &[
-        Field::word("last", offset_of!(PoolCell, last), Form::Link),
-        Field::new("mark", offset_of!(PoolCell, mark), 1, Form::State),
-        #[cfg(feature = "shred")]
-        Field::new("shred", offset_of!(PoolCell, shred), 1, Form::Flag),
-        Field::new("kind", offset_of!(PoolCell, kind), 1, Form::Kind),
-    ],
-};
-
-impl PoolCell {
-    fn state(&self) -> Option<State> {
-        State::from_number(self.mark.get())
-    }
-
-    /// Whether releasing the cell shreds it.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Pages, Pool, PoolCell, Store};
-    ///
-    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
-    /// let cell = pool.alloc()?.cast();
-    /// pool.taint_cell(cell)?;
-    /// // SAFETY: a live cell's header stands right before it.
-    /// let header = unsafe { cell.cast::<PoolCell>().sub(1).as_ref() };
-    /// assert!(header.is_tainted());
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    #[must_use]
-    pub fn is_tainted(&self) -> bool {
-        #[cfg(feature = "shred")]
-        return self.shred.get() != 0;
-        #[cfg(not(feature = "shred"))]
-        false
-    }
-}
-
-impl fmt::Debug for PoolCell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolCell").field("last", &self.last).field("state", &self.state()).finish_non_exhaustive()
-    }
-}
+const MOST: usize = 4 << 20;
 
 /// A pool (libk's `kmpool`): cells of one size and alignment, handed out and taken back in O(1).
 ///
@@ -127,7 +68,7 @@ impl fmt::Debug for PoolCell {
 /// # Ok::<(), kmem::Cond>(())
 /// ```
 ///
-/// `H` says whether cells have headers: [`Bare`] (the default) or [`Headers`].
+/// `H` says whether cells have headers: [`Bare`] (the default) or [`Headers`](crate::Headers).
 #[repr(C)]
 pub struct Pool<S: Source, H: Layer = Bare> {
     id: Cell,
@@ -153,6 +94,8 @@ pub struct Pool<S: Source, H: Layer = Bare> {
     /// Fresh cells handed out since the last reset, and before it at the most.
     handed: Var<usize>,
     peak: Var<usize>,
+    /// Bytes held from the source.
+    held: Var<usize>,
     ranges: Ranges,
     growth: Growth,
     /// A walk is under way: free and fresh cells are set aside.
@@ -185,94 +128,6 @@ const STORE_FIELDS: [Field; cell::FIELDS.len() + 3] = after(
 // SAFETY: the blocks belong to this value, and cells borrow it or are raw.
 unsafe impl<S: Source + Send, H: Layer> Send for Pool<S, H> {}
 
-impl<S: Source> Pool<S> {
-    /// A pool of cells for a layout, its blocks from a source; the first is taken with the first cell.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Pages, Pool};
-    ///
-    /// let pool = Pool::new_in(Layout::new::<[u64; 4]>(), Pages::new());
-    /// assert_eq!(pool.alloc()?.len(), 32);
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    pub const fn new_in(cell: Layout, source: S) -> Self {
-        Self::build(cell, source, None, Growth::new(FIRST, MOST))
-    }
-}
-
-impl<'a> Pool<Fixed<'a>> {
-    /// A pool in the caller's bytes; full, it says `no_room`.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use core::mem::MaybeUninit;
-    /// use kmem::{Cond, Pool};
-    ///
-    /// let mut bytes = [MaybeUninit::uninit(); 512];
-    /// let pool = Pool::fixed(Layout::new::<[u8; 64]>(), &mut bytes);
-    /// while pool.alloc().is_ok() {}
-    /// assert_eq!(pool.alloc(), Err(Cond::NoRoom));
-    /// ```
-    pub const fn fixed(cell: Layout, bytes: &'a mut [MaybeUninit<u8>]) -> Self {
-        Self::build(cell, Fixed::new(bytes), None, Growth::whole())
-    }
-}
-
-impl<const N: usize> Pool<&'static StaticBytes<N>> {
-    /// A pool in all the bytes of a `static`, itself fit for one.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Locked, Pool, StaticBytes};
-    ///
-    /// static BYTES: StaticBytes<4096> = StaticBytes::new();
-    /// static POOL: Locked<Pool<&StaticBytes<4096>>> = Locked::new(Pool::fixed_in(Layout::new::<u64>(), &BYTES));
-    ///
-    /// POOL.lock().alloc()?;
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    pub const fn fixed_in(cell: Layout, bytes: &'static StaticBytes<N>) -> Self {
-        Self::build(cell, bytes, None, Growth::whole())
-    }
-}
-
-impl<'a> Pool<Fixed<'a>, Headers> {
-    /// A pool with headers in the caller's bytes; full, it says `no_room`.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use core::mem::MaybeUninit;
-    /// use kmem::Pool;
-    ///
-    /// let mut bytes = [MaybeUninit::uninit(); 1024];
-    /// let pool = Pool::fixed_with_headers(Layout::new::<u64>(), &mut bytes);
-    /// let ptr = pool.alloc_ptr()?;
-    /// // SAFETY: the pool is where it was, and nothing uses the cell.
-    /// unsafe { kmem::free(ptr)? };
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    pub const fn fixed_with_headers(cell: Layout, bytes: &'a mut [MaybeUninit<u8>]) -> Self {
-        Self::build(cell, Fixed::new(bytes), Some(Ops::of::<Self>()), Growth::whole())
-    }
-}
-
-impl<S: Source> Pool<S, Headers> {
-    /// A pool whose cells have headers.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Kind, Pages, Pool};
-    ///
-    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
-    /// assert_eq!(pool.alloc_ptr()?.kind(), Kind::Pool);
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    pub const fn with_headers_in(cell: Layout, source: S) -> Self {
-        Self::build(cell, source, Some(Ops::of::<Self>()), Growth::new(FIRST, MOST))
-    }
-}
-
 impl<S: Source, H: Layer> Pool<S, H> {
     /// Bytes in front of each payload.
     const HEADER: usize = if H::HEADERS { size_of::<PoolCell>() } else { 0 };
@@ -304,6 +159,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             most: usize::MAX,
             handed: Var::new(0),
             peak: Var::new(0),
+            held: Var::new(0),
             ranges: Ranges::new(),
             growth,
             frozen: Var::new(false),
@@ -471,23 +327,29 @@ impl<S: Source, H: Layer> Pool<S, H> {
     /// A cell, and whether it is known to be zero.
     #[inline]
     fn take(&self) -> Result<(NonNull<u8>, bool), Cond> {
+        match self.take_here() {
+            Some(taken) => Ok(taken),
+            None => self.take_from_next_block(),
+        }
+    }
+
+    /// The same without another block, if there is one.
+    #[inline(always)]
+    fn take_here(&self) -> Option<(NonNull<u8>, bool)> {
         if let Some(place) = NonNull::new(self.bottom.get().cast_mut()) {
             self.bottom.set(Self::next_free(place.as_ptr()));
             show(place.cast(), self.stride);
-            return Ok((self.hand_out(place), false));
+            return Some((self.hand_out(place), false));
         }
         let fresh = self.fresh.get();
-        if fresh == self.end.get() {
-            return self.take_from_next_block();
+        if fresh == self.end.get() || self.handed.get() >= self.most {
+            return None;
         }
-        self.take_fresh(fresh)
+        Some(self.take_fresh(fresh))
     }
 
     #[inline]
-    fn take_fresh(&self, fresh: *mut u8) -> Result<(NonNull<u8>, bool), Cond> {
-        if self.handed.get() >= self.most {
-            return Err(Cond::TooMany);
-        }
+    fn take_fresh(&self, fresh: *mut u8) -> (NonNull<u8>, bool) {
         self.handed.set(self.handed.get() + 1);
         self.fresh.set(fresh.wrapping_add(self.stride));
         let cell = fresh.cast::<PoolCell>().cast_const();
@@ -509,7 +371,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
         let payload = if H::HEADERS { self.hand_out(place.cast()) } else { place };
         // SAFETY: a fresh cell is in the newest block.
         let zeroed = unsafe { &*self.block.get() }.zeroed();
-        Ok((payload, zeroed))
+        (payload, zeroed)
     }
 
     #[cold]
@@ -519,7 +381,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
             return Err(Cond::TooMany);
         }
         self.next_block()?;
-        self.take_fresh(self.fresh.get())
+        Ok(self.take_fresh(self.fresh.get()))
     }
 
     /// Marks a cell as live and gives its payload, whose pointer reaches all of it.
@@ -595,7 +457,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
         hide(inside(payload, link), self.stride - Self::HEADER - link);
     }
 
-    /// The header of a cell that was handed out; only with [`Headers`].
+    /// The header of a cell that was handed out; only with headers.
     fn header<'a>(&self, payload: NonNull<u8>) -> &'a PoolCell {
         let cell = payload.as_ptr().wrapping_sub(size_of::<PoolCell>());
         // SAFETY: callers have the payload of a cell that was handed out with a header in front.
@@ -666,212 +528,7 @@ impl<S: Source, H: Layer> Pool<S, H> {
     pub fn stats(&self) -> Stats {
         let live = self.handed.get() - self.count_free();
         let peak = self.peak.get().max(self.handed.get());
-        Stats { live, bytes: live * self.stride, peak: peak * self.stride, held: self.held() }
-    }
-}
-
-impl<S: Source> Pool<S, Bare> {
-    /// Takes a cell back; it is the next to be handed out.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Pages, Pool};
-    ///
-    /// let pool = Pool::new_in(Layout::new::<u64>(), Pages::new());
-    /// let cell = pool.alloc()?;
-    /// // SAFETY: a live cell, used no more.
-    /// unsafe { pool.free(cell.cast())? };
-    /// assert_eq!(pool.alloc()?, cell);
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// None; the result is that of every store.
-    ///
-    /// # Safety
-    ///
-    /// The address is that of a live cell of this pool, and nothing uses it any more.
-    #[inline]
-    pub unsafe fn free(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.give_back(payload, false) };
-        Ok(())
-    }
-
-    /// Destroys the bytes, then takes the cell back.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Pages, Pool};
-    ///
-    /// let pool = Pool::new_in(Layout::new::<[u8; 32]>(), Pages::new());
-    /// let key = pool.alloc()?.cast();
-    /// // SAFETY: a live cell, used no more.
-    /// unsafe { pool.shred(key)? };
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// None; the result is that of every store.
-    ///
-    /// # Safety
-    ///
-    /// As for [`free`](Self::free).
-    #[cfg(feature = "shred")]
-    pub unsafe fn shred(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.give_back(payload, true) };
-        Ok(())
-    }
-
-    /// Grows or shrinks within the cell.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Cond, Pages, Pool};
-    ///
-    /// let pool = Pool::new_in(Layout::new::<[u8; 32]>(), Pages::new());
-    /// let cell = pool.alloc()?.cast();
-    /// // SAFETY: a live cell.
-    /// assert_eq!(unsafe { pool.resize(cell, 20)? }.len(), 20);
-    /// // SAFETY: a live cell.
-    /// assert_eq!(unsafe { pool.resize(cell, 33) }, Err(Cond::BadSize));
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// `bad_size` beyond the cell.
-    ///
-    /// # Safety
-    ///
-    /// The address is that of a live cell of this pool.
-    pub unsafe fn resize(&self, payload: NonNull<u8>, size: usize) -> Result<NonNull<[u8]>, Cond> {
-        if size > self.cellsz { Err(Cond::BadSize) } else { Ok(NonNull::slice_from_raw_parts(payload, size)) }
-    }
-}
-
-impl<S: Source> Pool<S, Headers> {
-    /// A cell as a managed pointer, its contents undefined.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Pages, Pool};
-    ///
-    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
-    /// let ptr = pool.alloc_ptr()?;
-    /// // SAFETY: the pool is where it was, and nothing uses the cell.
-    /// unsafe { kmem::free(ptr)? };
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`alloc`](Self::alloc).
-    pub fn alloc_ptr(&self) -> Result<Ptr, Cond> {
-        Ok(Ptr::of(self, self.alloc()?))
-    }
-
-    /// A cell as a managed pointer, zeroed.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Pages, Pool};
-    ///
-    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
-    /// let ptr = pool.alloc_zeroed_ptr()?;
-    /// // SAFETY: a live cell, initialised.
-    /// assert_eq!(unsafe { ptr.payload().cast::<u64>().read() }, 0);
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`alloc`](Self::alloc).
-    pub fn alloc_zeroed_ptr(&self) -> Result<Ptr, Cond> {
-        Ok(Ptr::of(self, self.alloc_zeroed()?))
-    }
-
-    /// Takes a cell back; it is the next to be handed out.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Cond, Pages, Pool};
-    ///
-    /// let pool = Pool::with_headers_in(Layout::new::<u64>(), Pages::new());
-    /// let cell = pool.alloc()?.cast();
-    /// // SAFETY: the cell is used no more.
-    /// unsafe { pool.free(cell)? };
-    /// // SAFETY: the same; it is refused, since it was given back.
-    /// assert_eq!(unsafe { pool.free(cell) }, Err(Cond::BadAddress));
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// `bad_address` for what is not a live cell of this pool, `mismatch` for one that holds a `ref` or a node.
-    ///
-    /// # Safety
-    ///
-    /// Nothing uses the cell any more.
-    pub unsafe fn free(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.release(payload, false) }
-    }
-
-    /// Destroys the bytes, then takes the cell back.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Pages, Pool};
-    ///
-    /// let pool = Pool::with_headers_in(Layout::new::<[u8; 32]>(), Pages::new());
-    /// let key = pool.alloc()?.cast();
-    /// // SAFETY: the cell is used no more.
-    /// unsafe { pool.shred(key)? };
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`free`](Self::free).
-    ///
-    /// # Safety
-    ///
-    /// As for [`free`](Self::free).
-    #[cfg(feature = "shred")]
-    pub unsafe fn shred(&self, payload: NonNull<u8>) -> Result<(), Cond> {
-        // SAFETY: the caller's promise.
-        unsafe { self.release(payload, true) }
-    }
-
-    /// Grows or shrinks within the cell.
-    ///
-    /// ```
-    /// use core::alloc::Layout;
-    /// use kmem::{Cond, Pages, Pool};
-    ///
-    /// let pool = Pool::with_headers_in(Layout::new::<[u8; 32]>(), Pages::new());
-    /// let cell = pool.alloc()?.cast();
-    /// assert_eq!(pool.resize(cell, 20)?.len(), 20);
-    /// assert_eq!(pool.resize(cell, 33), Err(Cond::BadSize));
-    /// # Ok::<(), kmem::Cond>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// `bad_size` beyond the cell, and as for [`free`](Self::free).
-    pub fn resize(&self, payload: NonNull<u8>, size: usize) -> Result<NonNull<[u8]>, Cond> {
-        let found = self.locate(payload)?;
-        if found.kind != Kind::Pool {
-            Err(Cond::Mismatch)
-        } else if size > self.cellsz {
-            Err(Cond::BadSize)
-        } else {
-            Ok(NonNull::slice_from_raw_parts(payload, size))
-        }
+        Stats { live, bytes: live * self.stride, peak: peak * self.stride, held: self.held.get() }
     }
 }
 

@@ -102,6 +102,8 @@ impl<S: Source, H: Layer> Pool<S, H> {
             handed += span / self.stride;
         }
         rule(handed == self.handed.get(), "handed-out cells are counted", self.block.get())?;
+        let held = self.blocks().map(|(block, _)| block).chain(self.spare_blocks()).map(Block::size).sum();
+        rule(self.held.get() == held, "bytes held from the source are counted", self.block.get())?;
         let mut free = 0;
         let mut at = self.bottom.get();
         while !at.is_null() {

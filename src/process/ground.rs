@@ -128,7 +128,7 @@ impl Pool {
         map::remove(base);
         self.unlink(front);
         // SAFETY: nothing uses it, and it came from there with this layout.
-        if unsafe { Pages::new().free(base, LAYOUT) }.is_ok() {
+        if unsafe { Pages::over(Native).free(base, LAYOUT) }.is_ok() {
             self.held -= SEGMENT;
             return;
         }
@@ -199,11 +199,11 @@ impl Ground for Process {
             let base = map::find(ptr::from_ref(front).addr()).ok_or(Cond::FailAssert)?;
             return Ok((base, false));
         }
-        let grant = Pages::new().grant(LAYOUT)?;
+        let grant = Pages::over(Native).grant(LAYOUT)?;
         let base = grant.bytes.cast::<u8>();
         if let Err(cond) = map::insert(base) {
             // SAFETY: just granted, and used by nobody.
-            let _ = unsafe { Pages::new().free(base, LAYOUT) };
+            let _ = unsafe { Pages::over(Native).free(base, LAYOUT) };
             return Err(cond);
         }
         let none = || Var::new(ptr::null());

@@ -8,6 +8,8 @@ use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::ptr::NonNull;
 
+use kmem_platform::Native;
+
 use super::ground::{pool, prefer_large_pages};
 use crate::cell::inside;
 use crate::ranges::{Range, Ranges};
@@ -93,7 +95,7 @@ impl Solos {
 pub(super) fn take(layout: Layout, mark: u16) -> Result<(NonNull<u8>, bool), Cond> {
     let offset = FRONT.max(layout.align());
     let whole = block(offset, layout)?;
-    let Grant { bytes, zeroed } = Pages::new().grant(whole)?;
+    let Grant { bytes, zeroed } = Pages::over(Native).grant(whole)?;
     let start = bytes.cast::<u8>();
     prefer_large_pages(start, bytes.len());
     let solo = Solo {
@@ -120,7 +122,7 @@ pub(super) fn give(payload: NonNull<u8>) -> Result<(), Cond> {
         (solo.range.block(), solo.layout()?)
     };
     // SAFETY: the caller's; it came from there with this layout.
-    let answer = unsafe { Pages::new().free(start, whole) };
+    let answer = unsafe { Pages::over(Native).free(start, whole) };
     if answer.is_err() {
         pool().solos.insert(start, whole.size());
     }
@@ -141,7 +143,7 @@ pub(super) fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, C
         (solo.range.block(), old, new, solo.offset)
     };
     // SAFETY: the block is ours, came from there with this layout, and the alignment is the same.
-    let moved = unsafe { Pages::new().resize(start, old, new) };
+    let moved = unsafe { Pages::over(Native).resize(start, old, new) };
     let place = moved.map_or(start, |bytes| bytes.cast());
     let front = place.cast::<Solo>();
     // SAFETY: where it is now, it begins with what it began with.

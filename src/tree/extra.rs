@@ -4,9 +4,9 @@ use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::ptr::{self, NonNull};
 
-use super::Tree;
 use super::node::{N, Node};
 use super::release::Refused;
+use super::{Tree, care};
 use crate::{Cond, Source};
 
 /// Runs when a node goes: told the payload, which is still readable, and the context given with it.
@@ -62,12 +62,6 @@ impl N {
     #[inline]
     pub(super) fn root(self) -> Option<Self> {
         self.extra().and_then(|extra| Self::of(extra.root.get()))
-    }
-
-    /// The common extra, asked of the root.
-    #[inline]
-    pub(super) fn base(self) -> *const Extra {
-        self.payload().cast::<Extra>().as_ptr()
     }
 
     fn own_extra<'a>(self) -> Option<&'a Extra> {
@@ -258,9 +252,14 @@ impl<S: Source> Tree<S> {
             }
         };
         if !own.counted.replace(true) {
-            self.hooked.set(self.hooked.get() + 1);
+            self.count_hooked(self.hooked.get() + 1);
         }
         Ok(own)
+    }
+
+    fn count_hooked(&self, nodes: usize) {
+        self.hooked.set(nodes);
+        self.set_care(care::HOOKED, nodes > 0);
     }
 
     /// Runs the next destructor of a node; says whether there was one.
@@ -285,7 +284,7 @@ impl<S: Source> Tree<S> {
             self.free_part(hook);
         }
         if extra.counted.replace(false) {
-            self.hooked.set(self.hooked.get() - 1);
+            self.count_hooked(self.hooked.get() - 1);
         }
         if let Some(place) = node.extra_to_free() {
             self.free_part(place);

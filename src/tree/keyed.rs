@@ -4,14 +4,15 @@
 //! key ──► slot: generation, node ──► Node │ Item { slot, value }
 //! ```
 //!
-//! The slots are in blocks of the tree's own source, each twice the last, which stay until the tree
-//! goes: so a key is checked against its slot's generation however long ago its node went.
+//! The slots are a table in a block of the tree's own source: so a key is checked against its slot's generation however
+//! long ago its node went. Where all values go at once the table goes too, and the next begins with higher generations.
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::fmt;
 use core::iter;
 use core::marker::PhantomData;
+use core::mem::needs_drop;
 use core::ptr::{self, NonNull};
 
 use super::Tree;
@@ -19,6 +20,8 @@ use super::node::{HEADER, N, Node};
 use crate::inspect::{Inspect, Record};
 use crate::typed::Refused;
 use crate::{Broken, Cond, Kind, Source, Stats};
+#[cfg(feature = "platform")]
+use crate::{Pages, Reuse};
 
 /// Names a value in a [`KeyTree`]. When the value has gone, the key finds nothing, for good.
 ///
@@ -42,8 +45,9 @@ pub struct Key {
 struct Slot {
     /// Odd while a node is there.
     generation: Var<u32>,
-    /// While it is free: the next free slot.
+    /// While the generation is even: the next free slot.
     next: Var<u32>,
+    /// While the generation is odd: the node.
     node: Var<*const Node>,
 }
 
@@ -55,10 +59,8 @@ struct Item<T> {
 
 /// No slot.
 const NONE: u32 = u32::MAX;
-/// Slots in the first block.
-const FIRST: usize = 32;
-/// Blocks that make all slots a `u32` can number.
-const BLOCKS: usize = 28;
+/// Slots in the first table.
+const FIRST: u32 = 32;
 
 /// A tree of values, each owned by its parent: releasing one drops it and everything below it.
 ///
@@ -76,14 +78,21 @@ const BLOCKS: usize = 28;
 /// # Ok::<(), kmem::Cond>(())
 /// ```
 ///
-/// Its slots are blocks of the source too, the first of 512 bytes: a source of smaller cells cannot hold it.
+/// Its slots are a block of the source too, of 512 bytes at least: a source of smaller cells cannot hold it.
 ///
 /// Inserting needs only `&self`, since no value moves; what could make a reference dangle takes `&mut self`.
 pub struct KeyTree<T, S: Source> {
     tree: Tree<S>,
-    blocks: [Var<*const Slot>; BLOCKS],
-    /// Slots that were ever used.
-    used: Var<u32>,
+    table: Var<*const Slot>,
+    /// Slots in the table.
+    slots: Var<u32>,
+    /// Slots that the next table has at least.
+    least: Var<u32>,
+    /// The generation that slots begin with: higher than any key's from before the table was made.
+    base: Var<u32>,
+    /// The highest generation that a slot was left with when its value went, or `base`.
+    top: Var<u32>,
+    /// The first free slot.
     free: Var<u32>,
     /// Values are put in through a shared reference, so none of another lifetime may pass for a `T`.
     values: PhantomData<Var<T>>,
@@ -91,6 +100,31 @@ pub struct KeyTree<T, S: Source> {
 
 // SAFETY: it owns its values and its source; nothing of it is reached from elsewhere.
 unsafe impl<T: Send, S: Source + Send> Send for KeyTree<T, S> {}
+
+#[cfg(feature = "platform")]
+impl<T> KeyTree<T, Reuse<Pages>> {
+    /// A tree with nothing in it, in a region of its own where the room of values that went is used again.
+    ///
+    /// ```
+    /// use kmem::KeyTree;
+    ///
+    /// let mut tree = KeyTree::new();
+    /// let key = tree.insert(None, "value")?;
+    /// tree.free(key)?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::new_in(Reuse::new_in(Pages::new()))
+    }
+}
+
+#[cfg(feature = "platform")]
+impl<T> Default for KeyTree<T, Reuse<Pages>> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl<T, S: Source> KeyTree<T, S> {
     /// A tree with nothing in it.
@@ -104,66 +138,122 @@ impl<T, S: Source> KeyTree<T, S> {
     pub const fn new_in(source: S) -> Self {
         Self {
             tree: Tree::new_in(source),
-            blocks: [const { Var::new(ptr::null()) }; BLOCKS],
-            used: Var::new(0),
+            table: Var::new(ptr::null()),
+            slots: Var::new(0),
+            least: Var::new(FIRST),
+            base: Var::new(0),
+            top: Var::new(0),
             free: Var::new(NONE),
             values: PhantomData,
         }
     }
 
-    /// The block and the place in it of a slot, and how many slots the block has.
-    const fn place(index: u32) -> (usize, usize, usize) {
-        let block = (index as usize / FIRST + 1).ilog2() as usize;
-        let size = FIRST << block;
-        (block, index as usize + FIRST - size, size)
-    }
-
-    /// A slot that is or was in use.
+    /// A slot, to be looked at until the table grows.
+    #[inline(always)]
     fn slot(&self, index: u32) -> Option<&Slot> {
-        if index >= self.used.get() {
+        if index >= self.slots.get() {
             return None;
         }
-        let (block, at, _) = Self::place(index);
-        // SAFETY: slots up to `used` lie in blocks that are there until the tree goes, initialised.
-        Some(unsafe { &*self.blocks[block].get().wrapping_add(at) })
+        // SAFETY: so many are in the table, initialised.
+        Some(unsafe { &*self.table.get().wrapping_add(index as usize) })
     }
 
-    /// Makes sure that there is a slot to take.
-    fn reserve(&self) -> Result<u32, Cond> {
-        if self.free.get() != NONE {
-            return Ok(self.free.get());
-        }
-        let index = self.used.get();
-        if index == NONE {
+    /// Makes slots to be taken, where none is free.
+    #[cold]
+    #[inline(never)]
+    fn grow_table(&self) -> Result<(), Cond> {
+        let slots = self.slots.get();
+        if slots == NONE {
             return Err(Cond::TooMany);
         }
-        let (block, at, size) = Self::place(index);
-        if self.blocks[block].get().is_null() {
-            let layout = Layout::array::<Slot>(size).map_err(|_| Cond::BadSize)?;
-            self.blocks[block].set(self.tree.source().alloc(layout)?.cast::<Slot>().as_ptr());
+        let make = |slots| Ok::<_, Cond>((self.tree.source().alloc(Self::table_of(slots)?)?, slots));
+        let (table, more) = match make(slots.saturating_mul(2).max(self.least.get())) {
+            // A table like the last one is a wish.
+            Err(_) if slots == 0 => make(FIRST)?,
+            answer => answer?,
+        };
+        let table = table.cast::<Slot>().as_ptr();
+        if let Some(old) = NonNull::new(self.table.get().cast_mut()) {
+            // SAFETY: the new table is longer, and both are live.
+            unsafe { old.as_ptr().copy_to_nonoverlapping(table, slots as usize) };
+            // SAFETY: the old table came from the source with this layout, and no slot of it is looked at any more; it
+            // has room for much more than three words.
+            unsafe { self.tree.give_to_source(old.cast(), Self::table_of(slots)?) };
         }
-        let slot = self.blocks[block].get().cast_mut().wrapping_add(at);
-        // SAFETY: in the block, and not in use yet.
-        unsafe { slot.write(Slot { generation: Var::new(0), next: Var::new(NONE), node: Var::new(ptr::null()) }) };
-        self.used.set(index + 1);
-        self.free.set(index);
-        Ok(index)
+        for index in slots..more {
+            let slot = Slot {
+                generation: Var::new(self.base.get()),
+                next: Var::new(if index + 1 == more { NONE } else { index + 1 }),
+                node: Var::new(ptr::null()),
+            };
+            // SAFETY: in the table, which has room for so many.
+            unsafe { table.wrapping_add(index as usize).write(slot) };
+        }
+        self.table.set(table);
+        self.slots.set(more);
+        self.free.set(slots);
+        Ok(())
+    }
+
+    fn table_of(slots: u32) -> Result<Layout, Cond> {
+        Layout::array::<Slot>(slots as usize).map_err(|_| Cond::BadSize)
+    }
+
+    /// Gives the table back; says whether it could.
+    fn free_table(&self) -> bool {
+        let Some(table) = NonNull::new(self.table.get().cast_mut()) else { return true };
+        let Ok(layout) = Self::table_of(self.slots.get()) else { return false };
+        // SAFETY: the table came from the source with this layout, and no slot of it is looked at now.
+        unsafe { self.tree.source().free(table.cast(), layout) }.is_ok()
+    }
+
+    /// Lets all keys find nothing from now on without a look at each slot, if that is worth it and can be done; says
+    /// whether.
+    fn forget_keys(&self) -> bool {
+        // The next table is to be as large, and generations are not to be used up for all slots by a few.
+        let few = self.len() < self.slots.get() as usize / 4;
+        if few || self.top.get() > u32::MAX / 2 || !self.free_table() {
+            return false;
+        }
+        // A key has at most one more than `top`, and an odd one. Slots begin with even ones.
+        let base = self.top.get() + 2;
+        self.base.set(base);
+        self.top.set(base);
+        self.table.set(ptr::null());
+        self.least.set(self.slots.replace(0));
+        self.free.set(NONE);
+        true
+    }
+
+    /// The slot that a key names, and the node, if it is still there.
+    #[inline(always)]
+    fn find(&self, key: Key) -> Option<(&Slot, N)> {
+        let slot = self.slot(key.index)?;
+        if slot.generation.get() != key.generation {
+            return None;
+        }
+        // SAFETY: keys are made with an odd generation, which a slot has while it leads to a node.
+        let node = unsafe { NonNull::new_unchecked(slot.node.get().cast_mut()) };
+        // SAFETY: as above; the node goes with the slot's generation.
+        Some((slot, unsafe { N::new(node) }))
     }
 
     /// The node that a key names.
+    #[inline(always)]
     fn node(&self, key: Key) -> Option<N> {
-        let slot = self.slot(key.index).filter(|slot| slot.generation.get() == key.generation)?;
-        if key.generation.is_multiple_of(2) { None } else { N::of(slot.node.get()) }
+        self.find(key).map(|(_, node)| node)
     }
 
     /// The node that a key names, or for no key the root.
-    fn parent_node(&self, parent: Option<Key>) -> Result<NonNull<u8>, Cond> {
+    #[inline(always)]
+    fn parent_node(&self, parent: Option<Key>) -> Result<N, Cond> {
         match parent {
-            None => self.tree.root(),
-            Some(key) => self.node(key).map(N::payload).ok_or(Cond::BadAddress),
+            None => self.tree.root_node(),
+            Some(key) => self.node(key).ok_or(Cond::BadAddress),
         }
     }
 
+    #[inline(always)]
     fn item(node: N) -> NonNull<Item<T>> {
         node.payload().cast()
     }
@@ -191,25 +281,42 @@ impl<T, S: Source> KeyTree<T, S> {
     /// # Errors
     ///
     /// What the source says; `bad_address` if the parent has gone. The value comes back with it.
+    #[inline(always)]
     pub fn insert(&self, parent: Option<Key>, value: T) -> Result<Key, Refused<T>> {
-        let made = self.parent_node(parent).and_then(|parent| {
-            let index = self.reserve()?;
-            // SAFETY: a live node of this tree.
-            let place = unsafe { self.tree.alloc(parent, Layout::new::<Item<T>>()) }?;
-            Ok((index, place.cast::<Item<T>>()))
-        });
-        let (index, place) = match made {
-            Ok(made) => made,
-            Err(cond) => return Err(Refused { value, cond }),
-        };
-        // SAFETY: the node was just made for an item.
+        match self.make_place(parent) {
+            // SAFETY: a free slot, and a node that was just made for an item.
+            Ok(place) => Ok(unsafe { self.occupy(self.free.get(), place, value) }),
+            Err(cond) => Err(Refused { value, cond }),
+        }
+    }
+
+    /// A node for an item, and a free slot.
+    #[inline(always)]
+    fn make_place(&self, parent: Option<Key>) -> Result<NonNull<Item<T>>, Cond> {
+        let parent = self.parent_node(parent)?;
+        if self.free.get() == NONE {
+            self.grow_table()?;
+        }
+        Ok(self.tree.alloc_under(parent, Layout::new::<Item<T>>(), false)?.cast())
+    }
+
+    /// Puts a value in a node, and the node in a slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot is free, and the first that is; the node has a payload for an item, which holds none yet.
+    #[inline(always)]
+    unsafe fn occupy(&self, index: u32, place: NonNull<Item<T>>, value: T) -> Key {
+        // SAFETY: the caller's promise.
         unsafe { place.write(Item { slot: index, value }) };
-        let Some(slot) = self.slot(index) else { unreachable!("a slot was reserved") };
+        // SAFETY: a slot that is free is in the table.
+        let slot = unsafe { &*self.table.get().wrapping_add(index as usize) };
         self.free.set(slot.next.get());
-        slot.generation.set(slot.generation.get() + 1);
+        let generation = slot.generation.get() + 1;
+        slot.generation.set(generation);
         // The header stands before the payload; a pointer to both, as `item` will want it.
         slot.node.set(place.as_ptr().wrapping_byte_sub(HEADER).cast());
-        Ok(Key { index, generation: slot.generation.get() })
+        Key { index, generation }
     }
 
     /// The value, if it is still there.
@@ -267,10 +374,50 @@ impl<T, S: Source> KeyTree<T, S> {
     /// # Panics
     ///
     /// When a value's destructor does: all others are dropped and the memory is given back first.
+    #[inline(always)]
     pub fn free(&mut self, key: Key) -> Result<(), Cond> {
-        let node = self.node(key).ok_or(Cond::BadAddress)?;
-        drop(Going { owner: self, top: node, next: Some(node), shred: false });
+        let (slot, node) = self.find(key).ok_or(Cond::BadAddress)?;
+        if !needs_drop::<T>() && node.child().is_none() {
+            self.vacate_slot(key.index, slot);
+            return self.tree.release(node);
+        }
+        self.release(node, false);
         Ok(())
+    }
+
+    /// Drops the values of a subtree and gives their memory back.
+    #[inline(never)]
+    fn release(&self, top: N, shred: bool) {
+        if needs_drop::<T>() {
+            drop(Going { owner: self, top, next: Some(top), shred });
+        } else if !shred && self.tree.is_alone(top) && self.forget_keys() {
+            self.tree.release_unasked(top, false);
+        } else {
+            self.tree.release_telling(top, shred, |node| self.vacate(node));
+        }
+    }
+
+    /// Makes the slot of a node free, whose keys find nothing from now on.
+    #[inline]
+    fn vacate(&self, node: N) {
+        // SAFETY: every node but the root holds an item.
+        let index = unsafe { (*Self::item(node).as_ptr()).slot };
+        if let Some(slot) = self.slot(index) {
+            self.vacate_slot(index, slot);
+        }
+    }
+
+    #[inline(always)]
+    fn vacate_slot(&self, index: u32, slot: &Slot) {
+        let generation = slot.generation.get().wrapping_add(1);
+        slot.generation.set(generation);
+        if generation > self.top.get() {
+            self.top.set(generation);
+        }
+        // A slot whose generations are used up is never taken again.
+        if generation != 0 {
+            slot.next.set(self.free.replace(index));
+        }
     }
 
     /// The same, and their bytes are destroyed.
@@ -295,7 +442,7 @@ impl<T, S: Source> KeyTree<T, S> {
     #[cfg(feature = "shred")]
     pub fn shred(&mut self, key: Key) -> Result<(), Cond> {
         let node = self.node(key).ok_or(Cond::BadAddress)?;
-        drop(Going { owner: self, top: node, next: Some(node), shred: true });
+        self.release(node, true);
         Ok(())
     }
 
@@ -339,10 +486,9 @@ impl<T, S: Source> KeyTree<T, S> {
     ///
     /// `bad_address` if either has gone, `in_use` if the new parent is the value or below it.
     pub fn move_to(&mut self, key: Key, parent: Option<Key>) -> Result<(), Cond> {
-        let node = self.node(key).ok_or(Cond::BadAddress)?.payload();
+        let node = self.node(key).ok_or(Cond::BadAddress)?;
         let parent = self.parent_node(parent)?;
-        // SAFETY: both are live nodes of this tree.
-        unsafe { self.tree.move_to(node, parent) }
+        self.tree.move_node(node, parent)
     }
 
     /// What a value is under.
@@ -512,9 +658,11 @@ impl<T, S: Source> KeyTree<T, S> {
         self.tree.stats()
     }
 
-    /// Drops every value.
+    /// Drops every value that wants to be; the nodes go with the tree.
     fn clear(&mut self) {
-        if let Some(root) = N::of(self.tree.root.get()) {
+        if needs_drop::<T>()
+            && let Some(root) = N::of(self.tree.root.get())
+        {
             drop(Going { owner: self, top: root, next: root.after(root), shred: false });
         }
     }
@@ -559,18 +707,9 @@ impl<T, S: Source> Going<'_, T, S> {
     fn drop_values(&mut self) {
         while let Some(node) = self.next {
             self.next = node.after(self.top);
+            self.owner.vacate(node);
             let item = KeyTree::<T, S>::item(node).as_ptr();
-            // SAFETY: every node but the root holds an item, and this one is dropped once.
-            let index = unsafe { (*item).slot };
-            if let Some(slot) = self.owner.slot(index) {
-                slot.node.set(ptr::null());
-                slot.generation.set(slot.generation.get().wrapping_add(1));
-                // A slot whose generations are used up is never taken again.
-                if slot.generation.get() != 0 {
-                    slot.next.set(self.owner.free.replace(index));
-                }
-            }
-            // SAFETY: the slot no longer leads here, so nobody reaches the value any more.
+            // SAFETY: every node but the root holds an item; the slot no longer leads here, so nobody reaches it.
             let value = unsafe { &raw mut (*item).value };
             // SAFETY: as above; it is dropped once.
             unsafe { value.drop_in_place() };
@@ -597,14 +736,7 @@ impl<T, S: Source> Drop for KeyTree<T, S> {
         struct Slots<'t, T, S: Source>(&'t mut KeyTree<T, S>);
         impl<T, S: Source> Drop for Slots<'_, T, S> {
             fn drop(&mut self) {
-                for (number, block) in self.0.blocks.iter().enumerate() {
-                    if let Some(block) = NonNull::new(block.get().cast_mut())
-                        && let Ok(layout) = Layout::array::<Slot>(FIRST << number)
-                    {
-                        // SAFETY: the block came from the source with this layout; no key can be looked up any more.
-                        let _ = unsafe { self.0.tree.source().free(block.cast(), layout) };
-                    }
-                }
+                self.0.free_table();
             }
         }
         Slots(self).0.clear();
@@ -614,5 +746,41 @@ impl<T, S: Source> Drop for KeyTree<T, S> {
 impl<T: fmt::Debug, S: Source> fmt::Debug for KeyTree<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.subtree(None).map(|key| (key, self.get(key)))).finish()
+    }
+}
+
+#[cfg(all(test, feature = "platform"))]
+mod tests {
+    use super::*;
+    use crate::Heap;
+
+    #[test]
+    fn a_slot_that_is_used_up_uses_up_no_other() {
+        let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+        let worn = tree.insert(None, 0).expect("room");
+        tree.slot(worn.index).expect("it was just made").generation.set(u32::MAX);
+        tree.free(Key { generation: u32::MAX, ..worn }).expect("its key, had it been used so often");
+        for round in 0..1000 {
+            let above = tree.insert(None, round).expect("room");
+            let below = tree.insert(Some(above), round).expect("room");
+            tree.free(above).expect("live");
+            assert_eq!((tree.get(below), tree.len()), (None, 0));
+        }
+        assert_eq!(tree.slots.get(), FIRST, "two values at a time need no more");
+    }
+
+    #[test]
+    fn keys_are_forgotten_together_only_where_that_is_less_work() {
+        let mut tree = KeyTree::new_in(Heap::new_in(Pages::new()));
+        let fill = |tree: &mut KeyTree<u32, _>, below| {
+            let top = tree.insert(None, 0).expect("room");
+            let last = (0..below).map(|value| tree.insert(Some(top), value).expect("room")).last();
+            tree.free(top).expect("live");
+            assert_eq!((tree.get(top), last.and_then(|key| tree.get(key).copied())), (None, None));
+            tree.table.get()
+        };
+        assert!(fill(&mut tree, 10_000).is_null(), "many went");
+        let few = fill(&mut tree, 3);
+        assert!(!few.is_null() && fill(&mut tree, 3) == few, "the table stays where few go");
     }
 }

@@ -75,21 +75,21 @@ use release::Refused;
 #[repr(C)]
 pub struct Tree<S: Source> {
     id: Cell,
-    root: Var<*const Node>,
+    /// Not beside `bytes`: the two would be changed by one instruction in one place and by two in another, and the
+    /// processor waits when it is to load at once what was stored in parts.
     live: Var<usize>,
+    root: Var<*const Node>,
     bytes: Var<usize>,
     ops: Option<&'static Ops>,
     peak: Var<usize>,
+    /// Why more is to be done than the least: bits of [`care`].
+    care: Var<u8>,
     /// Nodes that have destructors or a guard.
     hooked: Var<usize>,
     /// Blocks that the source refused to take back.
     refused: Var<*mut Refused>,
-    /// A node was tainted since the tree had none.
-    secret: Var<bool>,
     /// What a managed tree's source is told of its nodes; another's does not want to know.
     tell: Option<Tell<S>>,
-    /// A walk is under way, whose visitor must change nothing.
-    frozen: Var<bool>,
     source: S,
     /// Destructors act on the tree while it is being destroyed, so a mutable reference to it is not the only one.
     shared: PhantomPinned,
@@ -103,8 +103,8 @@ pub(crate) const STORE: Front = Front { size: Head::SIZE, fields: &STORE_FIELDS 
 const STORE_FIELDS: [Field; cell::FIELDS.len() + 3] = after(
     &cell::FIELDS,
     &[
-        Field::word("root", offset_of!(Tree<Fixed<'_>>, root), Form::Link),
         Field::word("live", offset_of!(Tree<Fixed<'_>>, live), Form::Number),
+        Field::word("root", offset_of!(Tree<Fixed<'_>>, root), Form::Link),
         Field::word("bytes", offset_of!(Tree<Fixed<'_>>, bytes), Form::Number),
     ],
 );
@@ -132,6 +132,24 @@ impl<S: Store> Tell<S> {
             },
         }
     }
+}
+
+/// Why an allocation is more than taking a block, or a release more than giving blocks back.
+mod care {
+    /// A walk is under way, whose visitor must change nothing.
+    pub(super) const FROZEN: u8 = 16;
+    /// The source is told of nodes.
+    pub(super) const TOLD: u8 = 32;
+    /// A node has destructors or a guard.
+    pub(super) const HOOKED: u8 = 1;
+    /// The source has refused a block.
+    pub(super) const REFUSED: u8 = 2;
+    /// A node was tainted since the tree had none.
+    #[cfg(feature = "shred")]
+    pub(super) const SECRET: u8 = 4;
+    /// The whole tree is tainted.
+    #[cfg(feature = "shred")]
+    pub(super) const TAINTED: u8 = 8;
 }
 
 // SAFETY: the nodes belong to this value, and cells borrow it or are raw.
@@ -280,11 +298,10 @@ impl<S: Source> Tree<S> {
             bytes: Var::new(0),
             ops,
             peak: Var::new(0),
+            care: Var::new(if tell.is_some() { care::TOLD } else { 0 }),
             hooked: Var::new(0),
             refused: Var::new(ptr::null_mut()),
-            secret: Var::new(false),
             tell,
-            frozen: Var::new(false),
             source,
             shared: PhantomPinned,
         }
@@ -317,49 +334,81 @@ impl<S: Source> Tree<S> {
     /// # Errors
     ///
     /// What the source says, the first time.
+    #[inline]
     pub fn root(&self) -> Result<NonNull<u8>, Cond> {
-        if let Some(root) = N::of(self.root.get()) {
-            return Ok(root.payload());
+        self.root_node().map(N::payload)
+    }
+
+    #[inline]
+    fn root_node(&self) -> Result<N, Cond> {
+        match N::of(self.root.get()) {
+            Some(root) => Ok(root),
+            None => self.make_root(),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_root(&self) -> Result<N, Cond> {
         let layout = Layout::new::<Extra>();
-        let root = self.make(layout, ptr::null(), false)?;
+        let root = self.make_with_care(layout, ptr::null(), None, false)?;
         let base = root.payload().cast::<Extra>();
         // SAFETY: the root's payload was just allocated for it.
         unsafe { base.write(Extra::base(root)) };
         root.set_extra(base.as_ptr());
         self.root.set(root.as_ptr());
-        Ok(root.payload())
+        Ok(root)
     }
 
-    /// A node that is nobody's child yet.
-    fn make(&self, layout: Layout, extra: *const Extra, zeroed: bool) -> Result<N, Cond> {
+    /// A node, where the tree may not be changed or the source is told of it.
+    #[inline(never)]
+    fn make_with_care(&self, layout: Layout, extra: *const Extra, parent: Option<N>, zeroed: bool) -> Result<N, Cond> {
         self.thaw()?;
+        let node = self.make(layout, extra, parent, zeroed)?;
+        if let (Some(tell), Some(block)) = (&self.tell, node.block()) {
+            // SAFETY: just allocated by us.
+            unsafe { (tell.node)(&self.source, block.start) };
+        }
+        Ok(node)
+    }
+
+    /// A node: the last child of a parent, or the root.
+    #[inline(always)]
+    fn make(&self, layout: Layout, extra: *const Extra, parent: Option<N>, zeroed: bool) -> Result<N, Cond> {
         let frame = Frame::new(HEADER, layout, self.source.least_align())?;
         let block = if zeroed { self.source.alloc_zeroed(frame.block) } else { self.source.alloc(frame.block) };
         let block = block?.cast::<u8>();
-        if let Some(tell) = &self.tell {
-            // SAFETY: just allocated by us.
-            unsafe { (tell.node)(&self.source, block) };
-        }
         let place = inside(block, frame.offset - HEADER).cast::<Node>();
+        let last = parent.and_then(N::lastchild);
         // SAFETY: the frame has room for the header right before the payload, aligned.
-        unsafe { place.write(Node::new(frame.block, extra)) };
+        unsafe { place.write(Node::new(frame.block, extra, N::link(parent), N::link(last))) };
         self.live.set(self.live.get() + 1);
-        self.count(frame.block.size(), 0);
+        self.bytes.set(self.bytes.get() + frame.block.size());
         // SAFETY: just written, and live until it is released.
-        Ok(unsafe { N::new(place) })
+        let node = unsafe { N::new(place) };
+        if let Some(parent) = parent {
+            node.announce(parent, last);
+        }
+        Ok(node)
     }
 
     /// `in_use` while a walk is under way.
+    #[inline]
     fn thaw(&self) -> Result<(), Cond> {
-        if self.frozen.get() { Err(Cond::InUse) } else { Ok(()) }
+        if self.care.get() & care::FROZEN == 0 { Ok(()) } else { Err(Cond::InUse) }
     }
 
-    /// Notes that bytes came to life and others went.
-    fn count(&self, more: usize, less: usize) {
-        let now = self.bytes.get() + more - less;
-        self.bytes.set(now);
-        self.peak.set(self.peak.get().max(now));
+    fn set_care(&self, why: u8, on: bool) {
+        let others = self.care.get() & !why;
+        self.care.set(if on { others | why } else { others });
+    }
+
+    /// Notes the bytes that live now, before some go.
+    #[inline]
+    fn note_peak(&self) {
+        if self.bytes.get() > self.peak.get() {
+            self.peak.set(self.bytes.get());
+        }
     }
 
     /// The node of a payload, if it is live and not doomed.
@@ -367,15 +416,32 @@ impl<S: Source> Tree<S> {
     /// # Safety
     ///
     /// The address is that of a node of this tree which has not been given back to the source.
+    #[inline(always)]
     unsafe fn node(&self, payload: NonNull<u8>) -> Result<N, Cond> {
+        // SAFETY: the caller's promise.
+        Self::live(unsafe { Self::at(payload) })
+    }
+
+    /// The node of a payload.
+    ///
+    /// # Safety
+    ///
+    /// As for [`node`](Self::node).
+    #[inline(always)]
+    unsafe fn at(payload: NonNull<u8>) -> N {
         // SAFETY: the caller's promise: a header stands before the payload.
         let header = unsafe { payload.sub(HEADER) };
         // SAFETY: as above.
-        let node = unsafe { N::new(header.cast()) };
+        unsafe { N::new(header.cast()) }
+    }
+
+    #[inline(always)]
+    fn live(node: N) -> Result<N, Cond> {
         if node.is_live() { Ok(node) } else { Err(Self::not_live(node)) }
     }
 
     #[cold]
+    #[inline(never)]
     fn not_live(node: N) -> Cond {
         if node.state() == Some(State::Doomed) { Cond::InUse } else { Cond::FailAssert }
     }
@@ -406,20 +472,21 @@ impl<S: Source> Tree<S> {
     /// # Safety
     ///
     /// `parent` is a live node of this tree, or its root.
+    #[inline(always)]
     pub unsafe fn alloc(&self, parent: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
-        unsafe { self.alloc_under(parent, layout, false) }
+        self.alloc_under(unsafe { self.node(parent) }?, layout, false)
     }
 
-    /// # Safety
-    ///
-    /// As for [`alloc`](Self::alloc).
-    unsafe fn alloc_under(&self, parent: NonNull<u8>, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
-        // SAFETY: the caller's promise.
-        let parent = unsafe { self.node(parent) }?;
-        let root = N::of(self.root.get()).ok_or(Cond::FailAssert)?;
-        let node = self.make(layout, root.base(), zeroed)?;
-        node.link_last(parent);
+    #[inline(always)]
+    fn alloc_under(&self, parent: N, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
+        // The common extra is the root's payload, and there is a root where there is a parent.
+        let base = self.root.get().wrapping_byte_add(HEADER).cast();
+        if self.care.get() & (care::FROZEN | care::TOLD) != 0 {
+            let node = self.make_with_care(layout, base, Some(parent), zeroed)?;
+            return Ok(NonNull::slice_from_raw_parts(node.payload(), layout.size()));
+        }
+        let node = self.make(layout, base, Some(parent), zeroed)?;
         Ok(NonNull::slice_from_raw_parts(node.payload(), layout.size()))
     }
 
@@ -446,9 +513,10 @@ impl<S: Source> Tree<S> {
     /// # Safety
     ///
     /// As for [`alloc`](Self::alloc).
+    #[inline]
     pub unsafe fn alloc_zeroed(&self, parent: NonNull<u8>, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
-        unsafe { self.alloc_under(parent, layout, true) }
+        self.alloc_under(unsafe { self.node(parent) }?, layout, true)
     }
 
     /// Releases a node and its whole subtree.
@@ -484,10 +552,10 @@ impl<S: Source> Tree<S> {
     ///
     /// The address is that of a live node of this tree, and nothing but its destructors uses the
     /// subtree any more.
+    #[inline(always)]
     pub unsafe fn free(&self, node: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
-        let node = unsafe { self.node(node) }?;
-        self.release_subtree(node, false)
+        self.release(unsafe { Self::at(node) })
     }
 
     /// Destroys all payloads of the subtree, then releases it.
@@ -579,25 +647,34 @@ impl<S: Source> Tree<S> {
     /// # Safety
     ///
     /// Both are live nodes of this tree.
+    #[inline(always)]
     pub unsafe fn move_to(&self, node: NonNull<u8>, parent: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
-        let node = unsafe { self.node(node) }?;
+        let node = unsafe { Self::at(node) };
         // SAFETY: the caller's promise.
-        let parent = unsafe { self.node(parent) }?;
-        self.thaw()?;
-        if node.root() != parent.root() {
+        let parent = unsafe { Self::at(parent) };
+        self.move_node(node, parent)
+    }
+
+    #[inline(always)]
+    fn move_node(&self, node: N, parent: N) -> Result<(), Cond> {
+        if self.care.get() & !care::TOLD != 0 {
+            self.thaw()?;
+            Self::live(node)?;
+            Self::live(parent)?;
+        }
+        // Most have the same, which stands in the root.
+        if node.extra_ptr() != parent.extra_ptr() && node.root() != parent.root() {
             return Err(Cond::BadAddress);
         }
-        let mut above = Some(parent);
-        while let Some(this) = above {
-            if this == node {
-                return Err(Cond::InUse);
+        match node.parent() {
+            Some(old) if node != parent && (node.child().is_none() || !parent.is_below(node)) => {
+                node.detach(old);
+                node.link_last(parent);
+                Ok(())
             }
-            above = this.parent();
+            _ => Err(Cond::InUse),
         }
-        node.unlink();
-        node.link_last(parent);
-        Ok(())
     }
 
     /// Grows or shrinks a node, in place where the source can. The alignment stays.
@@ -664,7 +741,8 @@ impl<S: Source> Tree<S> {
                 unsafe { (tell.taint)(&self.source, start) };
             }
         }
-        self.count(new.block.size(), old.layout.size());
+        self.note_peak();
+        self.bytes.set(self.bytes.get() - old.layout.size() + new.block.size());
         // SAFETY: the header was moved with the block.
         let node = unsafe { N::new(inside(start, new.offset - HEADER).cast()) };
         node.set_size(new.block.size());
@@ -688,6 +766,7 @@ impl<S: Source> Tree<S> {
     #[cfg(feature = "shred")]
     pub fn taint(&self) {
         self.id.taint();
+        self.set_care(care::TAINTED, true);
     }
 
     /// Marks one node, so that its bytes are destroyed however it goes.
@@ -724,7 +803,7 @@ impl<S: Source> Tree<S> {
     #[cfg(feature = "shred")]
     fn taint_it(&self, node: N) {
         node.taint();
-        self.secret.set(true);
+        self.set_care(care::SECRET, true);
         if let (Some(tell), Some(block)) = (&self.tell, node.block()) {
             // SAFETY: the block is the source's.
             unsafe { (tell.taint)(&self.source, block.start) };
@@ -792,7 +871,8 @@ impl<S: Source> Tree<S> {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let (live, bytes, peak) = (self.live.get(), self.bytes.get(), self.peak.get());
+        let (live, bytes) = (self.live.get(), self.bytes.get());
+        let peak = self.peak.get().max(bytes);
         Stats { live, bytes, peak, held: bytes + self.refused_bytes() }
     }
 }

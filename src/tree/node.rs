@@ -71,13 +71,14 @@ const FIELDS: [Field; cell::FIELDS.len() + 6] = after(
 );
 
 impl Node {
-    pub(super) const fn new(block: Layout, extra: *const Extra) -> Self {
+    #[inline]
+    pub(super) const fn new(block: Layout, extra: *const Extra, parent: *const Node, prev: *const Node) -> Self {
         Self {
             id: Cell::new(Kind::Tree, block, State::Live),
-            parent: Var::new(ptr::null()),
+            parent: Var::new(parent),
             child: Var::new(ptr::null()),
             lastchild: Var::new(ptr::null()),
-            prev: Var::new(ptr::null()),
+            prev: Var::new(prev),
             next: Var::new(ptr::null()),
             extra: Var::new(extra),
         }
@@ -234,6 +235,12 @@ impl N {
         NonNull::new(link.cast_mut()).map(Self)
     }
 
+    /// A link that leads to a node, or nowhere.
+    #[inline]
+    pub(super) fn link(node: Option<Self>) -> *const Node {
+        node.map_or(ptr::null(), Self::as_ptr)
+    }
+
     #[inline]
     fn get<'a>(self) -> &'a Node {
         // SAFETY: an `N` is only made of a node that is there; it is only changed by shared references.
@@ -255,6 +262,14 @@ impl N {
         let gap = Frame::offset(HEADER, layout.align()) - HEADER;
         let start = NonNull::new(self.0.as_ptr().cast::<u8>().wrapping_sub(gap))?;
         Some(Block { start, layout, header: self.0 })
+    }
+
+    /// The block of a live, untainted node of the least alignment: nearly every one.
+    #[inline(always)]
+    pub(super) fn plain_block(self) -> Option<Block> {
+        let id = &self.get().id;
+        let layout = Layout::from_size_align(id.size(), MIN_ALIGN).ok()?;
+        if id.is_plain(Kind::Tree) { Some(Block { start: self.0.cast(), layout, header: self.0 }) } else { None }
     }
 
     #[inline]
@@ -298,11 +313,13 @@ impl N {
         self.get().id.taint();
     }
 
+    #[inline]
     pub(super) fn extra<'a>(self) -> Option<&'a Extra> {
         // SAFETY: null, or an extra that lives as long as its node, or as the root.
         unsafe { self.get().extra.get().as_ref() }
     }
 
+    #[inline]
     pub(super) fn extra_ptr(self) -> *const Extra {
         self.get().extra.get()
     }
@@ -339,12 +356,20 @@ impl N {
     /// Makes a node that is nobody's child the last of a parent.
     #[inline]
     pub(super) fn link_last(self, parent: Self) {
-        let (this, above) = (self.get(), parent.get());
-        let last = above.lastchild.replace(self.as_ptr());
+        let this = self.get();
         this.parent.set(parent.as_ptr());
-        this.prev.set(last);
         this.next.set(ptr::null());
-        match Self::of(last) {
+        let last = parent.lastchild();
+        this.prev.set(Self::link(last));
+        self.announce(parent, last);
+    }
+
+    /// Has a node named by its parent and the last child until now, both of which it names.
+    #[inline]
+    pub(super) fn announce(self, parent: Self, last: Option<Self>) {
+        let above = parent.get();
+        above.lastchild.set(self.as_ptr());
+        match last {
             Some(last) => last.get().next.set(self.as_ptr()),
             None => above.child.set(self.as_ptr()),
         }
@@ -353,17 +378,25 @@ impl N {
     /// Takes a node out from among its siblings.
     #[inline]
     pub(super) fn unlink(self) {
+        self.parent().iter().for_each(|parent| self.detach(*parent));
         let this = self.get();
-        let (prev, next) = (this.prev.replace(ptr::null()), this.next.replace(ptr::null()));
-        let parent = Self::of(this.parent.replace(ptr::null()));
-        match Self::of(prev) {
-            Some(prev) => prev.get().next.set(next),
-            None => parent.iter().for_each(|parent| parent.get().child.set(next)),
+        for link in [&this.parent, &this.prev, &this.next] {
+            link.set(ptr::null());
         }
-        match Self::of(next) {
+    }
+
+    /// Has parent and siblings name a node no more, which still names them.
+    #[inline(always)]
+    pub(super) fn detach(self, parent: Self) {
+        let (prev, next) = (self.prev(), self.next());
+        match prev {
+            Some(prev) => prev.get().next.set(Self::link(next)),
+            None => parent.get().child.set(Self::link(next)),
+        }
+        match next {
             Some(_) if seeded("next_sibling_keeps_its_link") => {}
-            Some(next) => next.get().prev.set(prev),
-            None => parent.iter().for_each(|parent| parent.get().lastchild.set(prev)),
+            Some(next) => next.get().prev.set(Self::link(prev)),
+            None => parent.get().lastchild.set(Self::link(prev)),
         }
     }
 
@@ -412,6 +445,18 @@ impl N {
             }
             at = at.parent().filter(|parent| Some(*parent) != above)?;
         }
+    }
+
+    /// Whether a node is above this one.
+    pub(super) fn is_below(self, node: Self) -> bool {
+        let mut above = self.parent();
+        while let Some(this) = above {
+            if this == node {
+                return true;
+            }
+            above = this.parent();
+        }
+        false
     }
 
     /// Lets go of all children, which still name it as their parent.

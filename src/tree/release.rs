@@ -4,7 +4,8 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 use super::Tree;
-use super::node::N;
+use super::care;
+use super::node::{Block, N};
 use crate::cell::State;
 use crate::seeded::seeded;
 use crate::wipe::wipe_if;
@@ -47,11 +48,11 @@ impl<S: Source> Drop for Doom<'_, S> {
     fn drop(&mut self) {
         // Only after a destructor has panicked is there one left.
         self.run_destructors();
-        self.tree.give_back(self.last, self.above, self.shred);
+        self.tree.give_back(self.last, self.above, self.shred, |_| {});
         if self.whole {
             self.tree.root.set(ptr::null());
             #[cfg(feature = "shred")]
-            self.tree.secret.set(false);
+            self.tree.set_care(care::SECRET, false);
         }
     }
 }
@@ -74,25 +75,71 @@ impl<S: Source> Tree<S> {
         if self.subtree_refuses(top) {
             return Err(Cond::InUse);
         }
-        if !self.release_at_once(top, shred) {
-            self.release_unasked(top, shred);
-        }
+        self.release_unasked(top, shred);
         Ok(())
     }
 
-    /// Releases the whole tree without a look at its nodes, where no node has anything to run or to be wiped, and the
-    /// source can; says whether.
-    fn release_at_once(&self, top: N, shred: bool) -> bool {
-        let plain = !(shred || self.secret.get() || self.id.is_tainted()) && self.hooked.get() == 0;
-        let whole = Some(top) == N::of(self.root.get()) && self.refused.get().is_null();
-        // SAFETY: without hooks every block is a node's; who releases the root promised that none is used any more.
-        if !(plain && whole && unsafe { self.source.free_all(self.live.get()) }) {
+    /// Whether a release is no more than giving blocks back: no node has anything to run or to be wiped, and the
+    /// source has refused nothing.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.care.get() & !(care::FROZEN | care::TOLD) == 0
+    }
+
+    /// Releases a node. Most have nothing below them and nothing that needs care.
+    #[inline(always)]
+    pub(super) fn release(&self, top: N) -> Result<(), Cond> {
+        if let (None, Some(parent)) = (top.child(), top.parent())
+            && let Some(block) = top.plain_block()
+            && self.care.get() & !care::TOLD == 0
+        {
+            self.note_peak();
+            top.detach(parent);
+            self.give_back_block(&block);
+            return Ok(());
+        }
+        self.release_live(top)
+    }
+
+    #[inline(never)]
+    fn release_live(&self, top: N) -> Result<(), Cond> {
+        self.release_subtree(Self::live(top)?, false)
+    }
+
+    /// Releases everything, or everything but the root, without a look at the nodes; says whether the source could.
+    ///
+    /// The tree is plain, and who releases what goes has promised that nothing uses it any more.
+    fn release_at_once(&self, but: Option<N>) -> bool {
+        let left = usize::from(but.is_some());
+        let block = but.and_then(N::block);
+        // SAFETY: in a plain tree every block is a node's; the promise above.
+        if !unsafe { self.source.free_all(self.live.get() - left, block.as_ref().map(|block| block.start)) } {
             return false;
         }
-        self.live.set(0);
-        self.bytes.set(0);
-        self.root.set(ptr::null());
+        self.note_peak();
+        self.live.set(left);
+        self.bytes.set(block.map_or(0, |block| block.layout.size()));
+        match but {
+            Some(root) => root.forget_children(),
+            None => self.root.set(ptr::null()),
+        }
         true
+    }
+
+    /// Whether a node is all that there is but the root, and nothing needs care.
+    pub(super) fn is_alone(&self, top: N) -> bool {
+        let alone = |root: N| root.child() == Some(top) && root.lastchild() == Some(top);
+        self.is_plain() && N::of(self.root.get()).is_some_and(alone)
+    }
+
+    /// The same, of siblings `first` to `last`, if there is nothing else but the root.
+    fn release_plain_siblings_at_once(&self, first: N, last: N) -> bool {
+        let root = N::of(self.root.get());
+        if Some(first) == root {
+            return self.release_at_once(None);
+        }
+        let all = |root: &N| root.child() == Some(first) && root.lastchild() == Some(last);
+        root.filter(all).is_some_and(|root| self.release_at_once(Some(root)))
     }
 
     fn subtree_refuses(&self, top: N) -> bool {
@@ -107,6 +154,10 @@ impl<S: Source> Tree<S> {
 
     /// Releases a subtree without asking its guards.
     pub(super) fn release_unasked(&self, top: N, shred: bool) {
+        let plain = !shred && self.is_plain();
+        if plain && self.release_plain_siblings_at_once(top, top) {
+            return;
+        }
         top.unlink();
         self.doom(top, top, None, shred);
     }
@@ -119,6 +170,9 @@ impl<S: Source> Tree<S> {
             return Err(Cond::InUse);
         }
         let last = parent.lastchild().unwrap_or(first);
+        if self.is_plain() && self.release_plain_siblings_at_once(first, last) {
+            return Ok(());
+        }
         parent.forget_children();
         self.doom(first, last, Some(parent), false);
         Ok(())
@@ -147,11 +201,42 @@ impl<S: Source> Tree<S> {
 
     /// Gives siblings and all below them back, in the opposite of the order in which nodes are mostly made: a source
     /// that hands the block out first that came back last then hands them out in the order of addresses.
-    fn give_back(&self, last: N, above: Option<N>, shred: bool) {
+    ///
+    /// Each is told of before it goes.
+    #[inline]
+    fn give_back(&self, last: N, above: Option<N>, shred: bool, tell: impl Fn(N)) {
+        self.note_peak();
+        if !shred && self.is_plain() {
+            Self::each_backwards(last, above, |node| {
+                tell(node);
+                match node.plain_block() {
+                    Some(block) => self.give_back_block(&block),
+                    None => self.give_back_plain(node),
+                }
+            });
+        } else {
+            Self::each_backwards(last, above, |node| {
+                tell(node);
+                self.give_back_node(node, shred);
+            });
+        }
+    }
+
+    /// Releases a subtree of a tree that has no hooks and tells of each node, backwards, before its memory goes.
+    pub(super) fn release_telling(&self, top: N, shred: bool, tell: impl Fn(N)) {
+        top.unlink();
+        self.give_back(top, None, shred, tell);
+        if !self.refused.get().is_null() {
+            let _ = self.offer_refused();
+        }
+    }
+
+    #[inline]
+    fn each_backwards(last: N, above: Option<N>, give_back: impl Fn(N)) {
         let mut node = last.deepest_last();
         loop {
             let next = node.before(above);
-            self.give_back_node(node, shred);
+            give_back(node);
             if seeded("node_is_read_when_it_has_gone") {
                 core::hint::black_box(node.parent());
             }
@@ -162,7 +247,6 @@ impl<S: Source> Tree<S> {
         }
     }
 
-    #[inline]
     fn give_back_node(&self, node: N, shred: bool) {
         // Before the bytes are wiped: the root's own extra lies in its payload.
         if self.hooked.get() > 0 {
@@ -171,9 +255,21 @@ impl<S: Source> Tree<S> {
         let tainted = shred || node.is_tainted() || self.id.is_tainted();
         // SAFETY: the node's own payload, used no more.
         unsafe { wipe_if(tainted, node.payload(), node.payload_size()) };
-        let Some(block) = node.block() else { return };
+        self.give_back_plain(node);
+    }
+
+    /// Gives a node's block back, of which nothing is to be run or wiped.
+    #[cold]
+    fn give_back_plain(&self, node: N) {
+        if let Some(block) = node.block() {
+            self.give_back_block(&block);
+        }
+    }
+
+    #[inline(always)]
+    fn give_back_block(&self, block: &Block) {
         self.live.set(self.live.get() - 1);
-        self.count(0, block.layout.size());
+        self.bytes.set(self.bytes.get() - block.layout.size());
         // SAFETY: the block came from the source with this layout and is used no more.
         unsafe { self.give_to_source(block.start, block.layout) };
     }
@@ -183,20 +279,32 @@ impl<S: Source> Tree<S> {
     /// # Safety
     ///
     /// The block came from the source with this layout, is used no more, and has room for three words.
+    #[inline]
     pub(super) unsafe fn give_to_source(&self, start: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's promise.
         if unsafe { self.source.free(start, layout) }.is_err() {
-            let place = start.cast::<Refused>();
             // SAFETY: refused, so the block is still ours; the caller promised that there is room.
-            unsafe { place.write(Refused { next: self.refused.get(), layout }) };
-            self.refused.set(place.as_ptr());
+            unsafe { self.keep_refused(start, layout) };
         }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`give_to_source`](Self::give_to_source), which the source refused.
+    #[cold]
+    unsafe fn keep_refused(&self, start: NonNull<u8>, layout: Layout) {
+        let place = start.cast::<Refused>();
+        // SAFETY: the caller's promise.
+        unsafe { place.write(Refused { next: self.refused.get(), layout }) };
+        self.refused.set(place.as_ptr());
+        self.set_care(care::REFUSED, true);
     }
 
     /// Offers the source again what it refused.
     pub(super) fn offer_refused(&self) -> Result<(), Cond> {
         let mut answer = Ok(());
         let mut at = self.refused.replace(ptr::null_mut());
+        self.set_care(care::REFUSED, false);
         while let Some(place) = NonNull::new(at) {
             // SAFETY: what is on the list is a refused block with its record in front.
             let Refused { next, layout } = unsafe { place.read() };
@@ -204,9 +312,8 @@ impl<S: Source> Tree<S> {
             // SAFETY: as when it was refused.
             if let Err(cond) = unsafe { self.source.free(place.cast(), layout) } {
                 answer = Err(cond);
-                // SAFETY: still ours.
-                unsafe { place.write(Refused { next: self.refused.get(), layout }) };
-                self.refused.set(place.as_ptr());
+                // SAFETY: still ours, and as long as before.
+                unsafe { self.keep_refused(place.cast(), layout) };
             }
         }
         answer

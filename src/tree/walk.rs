@@ -1,11 +1,31 @@
 //! Walking a tree: for `inspect` and `check`.
 
-use super::Tree;
 use super::node::{HEADER, N};
+use super::{Tree, care};
 use crate::cell::State;
-use crate::inspect::{Freeze, Inspect, Record, What};
+use crate::inspect::{Inspect, Record, What};
 use crate::report::rule;
 use crate::{Broken, Kind, Source};
+
+/// Has a tree refuse to change while it is walked.
+struct Frozen<'t, S: Source> {
+    tree: &'t Tree<S>,
+    before: u8,
+}
+
+impl<'t, S: Source> Frozen<'t, S> {
+    fn new(tree: &'t Tree<S>) -> Self {
+        let before = tree.care.get();
+        tree.set_care(care::FROZEN, true);
+        Self { tree, before }
+    }
+}
+
+impl<S: Source> Drop for Frozen<'_, S> {
+    fn drop(&mut self) {
+        self.tree.set_care(care::FROZEN, self.before & care::FROZEN != 0);
+    }
+}
 
 impl<S: Source> Tree<S> {
     /// Visits the nodes parent before children, each with its depth.
@@ -98,7 +118,7 @@ impl<S: Source> Inspect for Tree<S> {
     }
 
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
-        let _frozen = Freeze::new(&self.frozen);
+        let _frozen = Frozen::new(self);
         let address = |link: Option<N>| link.map_or(0, |node| node.as_ptr().addr());
         self.each_node(&mut |node, depth| {
             let payload = node.payload_size();

@@ -22,9 +22,19 @@ pub unsafe trait Count: sealed::Sealed {
     /// Adds one unless the count is 0 or at its maximum; says what it was.
     #[doc(hidden)]
     fn up(&self) -> Result<usize, Cond>;
+    /// Adds one unless the count is at its maximum, where the caller has a reference of this sort: it is not 0.
+    #[doc(hidden)]
+    fn up_held(&self) -> Result<(), Cond>;
     /// Takes one away; says whether it was the last, in which case all that others did is seen.
     #[doc(hidden)]
     fn down(&self) -> bool;
+    /// The same of a reference that only references of its own sort can be made from by others: if the count is 1
+    /// nobody else is there to change it, which needs no locked step, and it is left so.
+    #[doc(hidden)]
+    #[inline]
+    fn down_alone(&self) -> bool {
+        self.is_one() || self.down()
+    }
     /// Whether the count is 1, in which case all that others did is seen.
     #[doc(hidden)]
     fn is_one(&self) -> bool;
@@ -54,6 +64,7 @@ const MOST: usize = isize::MAX as usize;
 
 // SAFETY: it is not `Sync`, so one thread at a time counts.
 unsafe impl Count for Plain {
+    #[inline]
     fn new(count: usize) -> Self {
         Self(Var::new(count))
     }
@@ -76,6 +87,16 @@ unsafe impl Count for Plain {
     }
 
     #[inline]
+    fn up_held(&self) -> Result<(), Cond> {
+        let count = self.0.get();
+        if count >= MOST {
+            return Err(Cond::TooMany);
+        }
+        self.0.set(count + 1);
+        Ok(())
+    }
+
+    #[inline]
     fn down(&self) -> bool {
         self.0.set(self.0.get() - 1);
         self.0.get() == 0
@@ -95,6 +116,7 @@ unsafe impl Count for Plain {
 
 // SAFETY: every change is one atomic step, and the last `down` sees what came before the others.
 unsafe impl Count for Atomic {
+    #[inline]
     fn new(count: usize) -> Self {
         Self(AtomicUsize::new(count))
     }
@@ -121,6 +143,17 @@ unsafe impl Count for Atomic {
     }
 
     #[inline]
+    fn up_held(&self) -> Result<(), Cond> {
+        // Relaxed: the caller sees already what a new owner must see. The other half of the range is more than enough
+        // for the threads that are between the two steps.
+        if self.0.fetch_add(1, Ordering::Relaxed) >= MOST {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+            return Err(Cond::TooMany);
+        }
+        Ok(())
+    }
+
+    #[inline]
     fn down(&self) -> bool {
         // Release: what this owner did comes before; acquire: for the last, so do the others' doings.
         let order = if seeded("last_owner_does_not_look") { Ordering::Relaxed } else { Ordering::Release };
@@ -136,6 +169,7 @@ unsafe impl Count for Atomic {
         true
     }
 
+    #[inline]
     fn is_one(&self) -> bool {
         self.0.load(Ordering::Acquire) == 1
     }

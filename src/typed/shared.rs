@@ -121,12 +121,14 @@ unsafe impl<T: ?Sized + Send + Sync, S: Source + Sync> Send for WeakShared<'_, T
 // SAFETY: as for a strong one, which it can become.
 unsafe impl<T: ?Sized + Send + Sync, S: Source + Sync> Sync for WeakShared<'_, T, S, Atomic> {}
 
-/// The block for a value, with the counts in front.
+/// The block for a value, with the counts in front: a constant where the type has a size.
+#[inline]
 fn frame(value: Layout) -> Result<Frame, Cond> {
     Frame::new(HEADER, value, MIN_ALIGN)
 }
 
 /// A block with both counts at 1 and room for a value.
+#[inline]
 fn place<C: Count, S: Source>(value: Layout, source: &S) -> Result<NonNull<u8>, Cond> {
     let frame = frame(value)?;
     let block = source.alloc(frame.block)?.cast::<u8>();
@@ -141,6 +143,7 @@ fn place<C: Count, S: Source>(value: Layout, source: &S) -> Result<NonNull<u8>, 
 /// # Safety
 ///
 /// The value's block is live, and stays so while they are used.
+#[inline]
 unsafe fn counts<'a, T: ?Sized, C: Count>(value: NonNull<T>) -> &'a Counts<C> {
     // SAFETY: the caller's promise: the counts stand right before the value.
     let counts = unsafe { value.cast::<u8>().sub(HEADER) };
@@ -153,10 +156,12 @@ unsafe fn counts<'a, T: ?Sized, C: Count>(value: NonNull<T>) -> &'a Counts<C> {
 /// # Safety
 ///
 /// The caller has one and gives it up; the block came from the source.
+#[inline]
 unsafe fn drop_weak<T: ?Sized, S: Source, C: Count>(value: NonNull<T>, source: &S) {
     // SAFETY: the caller's reference keeps the block.
     let counts = unsafe { counts::<T, C>(value) };
-    if !counts.weak.down() {
+    // Weak references are made of strong ones too, but whose are the last has no strong one beside it.
+    if !counts.weak.down_alone() {
         return;
     }
     // A value that was dropped still has the bytes of one, so its size can be asked.
@@ -176,6 +181,7 @@ impl<'s, T: ?Sized, S: Source, C: Count> Shared<'s, T, S, C> {
         Self { value, source, counts: PhantomData }
     }
 
+    #[inline]
     fn counts(&self) -> &Counts<C> {
         // SAFETY: this reference keeps the block.
         unsafe { counts(self.value) }
@@ -241,8 +247,9 @@ impl<'s, T: ?Sized, S: Source, C: Count> Shared<'s, T, S, C> {
     /// # Errors
     ///
     /// `too_many` at the largest count.
+    #[inline]
     pub fn try_clone(this: &Self) -> Result<Self, Cond> {
-        this.counts().strong.up()?;
+        this.counts().strong.up_held()?;
         Ok(Self::of(this.value, this.source))
     }
 
@@ -325,6 +332,7 @@ impl<'s, T, S: Source, C: Count> Shared<'s, T, S, C> {
     /// # Errors
     ///
     /// What the source says; the value comes back with it.
+    #[inline]
     pub fn new_in(value: T, source: &'s S) -> Result<Self, Refused<T>> {
         match place::<C, S>(Layout::new::<T>(), source) {
             Ok(block) => {
@@ -390,16 +398,19 @@ impl<T: ?Sized, S: Source, C: Count> Clone for Shared<'_, T, S, C> {
     ///
     /// At the largest count, which only a loop that leaks references reaches;
     /// [`try_clone`](Shared::try_clone) says so instead.
+    #[inline]
     fn clone(&self) -> Self {
         Self::try_clone(self).expect("fewer references than half the address space")
     }
 }
 
 impl<T: ?Sized, S: Source, C: Count> Drop for Shared<'_, T, S, C> {
+    #[inline]
     fn drop(&mut self) {
         /// The weak reference that all strong ones hold together, dropped even if the value's destructor panics.
         struct Together<'s, T: ?Sized, S: Source, C: Count>(NonNull<T>, &'s S, PhantomData<C>);
         impl<T: ?Sized, S: Source, C: Count> Drop for Together<'_, T, S, C> {
+            #[inline]
             fn drop(&mut self) {
                 // SAFETY: the last strong reference gives it up.
                 unsafe { drop_weak::<T, S, C>(self.0, self.1) };
@@ -416,6 +427,7 @@ impl<T: ?Sized, S: Source, C: Count> Drop for Shared<'_, T, S, C> {
 impl<T: ?Sized, S: Source, C: Count> Deref for Shared<'_, T, S, C> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: this reference keeps the value, which is only changed by who has the only one.
         unsafe { self.value.as_ref() }
@@ -435,6 +447,7 @@ impl<T: ?Sized + fmt::Display, S: Source, C: Count> fmt::Display for Shared<'_, 
 }
 
 impl<'s, T: ?Sized, S: Source, C: Count> WeakShared<'s, T, S, C> {
+    #[inline]
     fn counts(&self) -> &Counts<C> {
         // SAFETY: this reference keeps the block.
         unsafe { counts(self.value) }
@@ -465,14 +478,9 @@ impl<T: ?Sized, S: Source, C: Count> Clone for WeakShared<'_, T, S, C> {
     ///
     /// At the largest count, which only a loop that leaks references reaches.
     fn clone(&self) -> Self {
-        loop {
-            match self.counts().weak.up() {
-                Ok(_) => return Self { value: self.value, source: self.source, counts: PhantomData },
-                // Closed for the moment that `get_mut` looks in another thread.
-                Err(Cond::BadAddress) => core::hint::spin_loop(),
-                Err(_) => panic!("fewer references than half the address space"),
-            }
-        }
+        // `get_mut` never closes the count while there is a weak reference.
+        self.counts().weak.up_held().expect("fewer references than half the address space");
+        Self { value: self.value, source: self.source, counts: PhantomData }
     }
 }
 

@@ -51,6 +51,26 @@ fn a_lin_holds_no_more_than_its_limit() {
     stays_within(&mut Lin::with_headers_in(&source).first_block(512).limit(20_000), &source, 20_000);
 }
 
+/// A limit that comes when more is held lets nothing more in, and counts what goes.
+#[test]
+fn a_lin_that_holds_more_than_its_new_limit_grows_no_further() {
+    let mut bytes = room(1 << 20);
+    let source = Watched::new(Heap::fixed(&mut bytes));
+    let lin = Lin::new_in(&source).first_block(4096);
+    lin.alloc(layout(1000, 16)).expect("there is room");
+    let held = lin.stats().held;
+    let mut lin = lin.limit(100);
+    lin.alloc(layout(1000, 16)).expect("what is held is used");
+    assert_eq!(lin.alloc(layout(4096, 16)), Err(Cond::NoRoom));
+    assert_eq!(lin.stats().held, held);
+    lin.check().expect("the store is whole");
+    lin.destroy().expect("the source takes everything back");
+    assert_eq!((lin.stats().held, source.blocks()), (0, 0));
+    let lin = lin.limit(1 << 16);
+    lin.alloc(layout(8000, 16)).expect("the limit was raised");
+    lin.check().expect("the store is whole");
+}
+
 #[test]
 fn a_first_block_is_a_start_and_no_limit() {
     let mut bytes = room(1 << 20);
@@ -141,4 +161,33 @@ fn a_count_at_its_maximum_says_too_many() {
     unsafe { count.write(1) };
     assert_eq!(unsafe { refs::downref(cell) }, Ok(0));
     assert_eq!(heap.stats().live, 0);
+}
+
+#[test]
+fn a_limit_below_what_is_held_holds_when_the_chunks_have_gone() {
+    let mut bytes = room(4 << 20);
+    let source = Heap::fixed(&mut bytes);
+    let lin = Lin::new_in(&source);
+    lin.alloc(layout(1 << 20, 8)).expect("there is room");
+    let mut lin = lin.limit(8192);
+    assert_eq!(lin.alloc(layout(1 << 19, 8)), Err(Cond::NoRoom));
+    lin.destroy().expect("taken back");
+    assert_eq!(lin.alloc(layout(1 << 19, 8)), Err(Cond::NoRoom), "the limit is what was said");
+    lin.alloc(layout(1000, 8)).expect("within the limit");
+}
+
+#[test]
+fn a_region_that_is_walked_is_not_rewound() {
+    let mut bytes = room(4 << 20);
+    let source = Heap::fixed(&mut bytes);
+    let lin = Lin::with_headers_in(&source);
+    lin.alloc(layout(64, 8)).expect("there is room");
+    let mut mark = Some(lin.mark().expect("there is room"));
+    lin.alloc(layout(1 << 20, 8)).expect("there is room");
+    Subject::inspect(&lin, &mut |_| {
+        if let Some(mark) = mark.take() {
+            assert_eq!(unsafe { lin.rewind(mark) }, Err(Cond::InUse));
+        }
+    });
+    lin.check().expect("nothing has changed");
 }

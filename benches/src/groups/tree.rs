@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use indextree::{Arena, NodeId};
-use kmem::{Heap, Key, KeyTree, Lin, Pages, Reuse, Source, Tree};
+use kmem::{Key, KeyTree, Pages, Reuse, Source, Tree};
 
 use crate::allocators::{Allocator, Fast, Standard};
 use crate::corpus;
@@ -36,10 +36,8 @@ pub trait Forest: Contender {
 
 /// kmem's tree, as one takes it who asks for nothing in particular.
 pub type Default = Tree<Reuse<Pages>>;
-/// A tree whose nodes own a region, so that all can go at once.
-type InRegion = Tree<Lin<Pages>>;
 /// The tree that names nodes by keys, of the payload that [`Raw`] has too.
-type Keys = KeyTree<[u64; 4], Heap<Pages>>;
+type Keys = KeyTree<[u64; 4], Reuse<Pages>>;
 
 /// A forest with a tree of live nodes.
 pub struct Grove<F: Forest, const LIVE: usize> {
@@ -90,15 +88,19 @@ pub fn rows() -> Vec<Row> {
     let itself = |work, rebuild, first| {
         Row::new("tree", work, vec![named::<Default>("kmem", rebuild), named::<Default>("kmem, first build", first)])
     };
+    let keys =
+        |work, keys, raw| Row::new("tree", work, vec![named::<Keys>("kmem", keys), named::<Default>("kmem, raw", raw)]);
     vec![
         all!("build 1e6", build),
         all!("free root of 1e6", free_root),
+        all!("free root of 1e6, beside another tree", free_beside),
         all!("child alloc + free", child),
         all!("10k chain, build + free", chain),
         all!("585 nodes, build + free", small),
         all!("steal", steal),
         all!("random subtree, free + rebuild", subtrees),
-        all!("rebuild 1e6 after depth-first free", rebuild),
+        all!("rebuild 1e6 after free", rebuild),
+        all!("rebuild 1e6 after depth-first free, beside another tree", rebuild_beside),
         all!("syntax tree of kmem's sources, build + free", syntax),
         row!("tree", "drop the whole of 1e6", drop_whole;
             Default, #[cfg(native)] Talloc, Boxes<Standard>, Boxes<Fast>),
@@ -106,25 +108,12 @@ pub fn rows() -> Vec<Row> {
         Row::new(
             "tree",
             "drop the whole of 1e6, nodes in a region of their own",
-            vec![named::<InRegion>("kmem", drop_whole), side::<Arena<Payload>>(drop_whole)],
+            vec![named::<Default>("kmem", drop_whole), side::<Arena<Payload>>(drop_whole)],
         ),
-        Row::new(
-            "tree",
-            "free root of 1e6, nodes in a region of their own",
-            vec![
-                named::<InRegion>("kmem", drop_whole),
-                #[cfg(native)]
-                side::<Talloc>(free_root),
-                side::<Boxes<Standard>>(free_root),
-                side::<Boxes<Fast>>(free_root),
-            ],
-        ),
-        itself("rebuild 1e6 after depth-first free, against first build", rebuild, build),
-        Row::new(
-            "tree",
-            "keys against raw, 585 nodes of 32 B",
-            vec![named::<Keys>("kmem", even), named::<Default>("kmem, raw", even)],
-        ),
+        itself("rebuild 1e6 after free, against first build", rebuild, build),
+        itself("rebuild 1e6 after depth-first free, beside another tree, against first build", rebuild_beside, build),
+        keys("keys against raw, 585 nodes of 32 B, build + free", even, even),
+        keys("keys against raw, child alloc + free of 32 B", child, child),
     ]
 }
 
@@ -160,6 +149,14 @@ impl<F: Forest> Large<F> {
         Self { forest, top, sizes, nodes }
     }
 
+    /// The same, and something else is in the forest, which stays.
+    fn beside(watch: &Watch) -> Self {
+        let mut large = Self::new(watch);
+        let other = large.forest.add(large.forest.root(), 16);
+        large.forest.add(other, 16);
+        large
+    }
+
     fn grow(&mut self) {
         grow(&mut self.forest, self.top, &self.sizes, &mut self.nodes);
     }
@@ -187,16 +184,35 @@ fn free_root<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
     }
 }
 
-/// A million nodes where as many have been before, and went depth first.
+/// The same, where something else stays: kmem has to go from node to node too.
+fn free_beside<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
+    for _ in 0..times {
+        let mut large = Large::<F>::beside(watch);
+        large.grow();
+        watch.time(large.sizes.len(), || large.free());
+    }
+}
+
+/// A million nodes where as many have been before.
 fn rebuild<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
     for _ in 0..times {
-        let mut large = Large::<F>::new(watch);
-        large.grow();
-        large.free();
-        large.top = large.forest.add(large.forest.root(), 16);
-        watch.time(large.sizes.len(), || large.grow());
-        large.free();
+        rebuild_in(Large::<F>::new(watch), watch);
     }
+}
+
+/// The same, where something else stays: they went depth first, since there is no other way.
+fn rebuild_beside<F: Forest>(_: &mut F, times: usize, watch: &mut Watch) {
+    for _ in 0..times {
+        rebuild_in(Large::<F>::beside(watch), watch);
+    }
+}
+
+fn rebuild_in<F: Forest>(mut large: Large<F>, watch: &mut Watch) {
+    large.grow();
+    large.free();
+    large.top = large.forest.add(large.forest.root(), 16);
+    watch.time(large.sizes.len(), || large.grow());
+    large.free();
 }
 
 /// The whole forest ends, with a million nodes in it.
@@ -338,16 +354,6 @@ impl Contender for Default {
     }
 }
 
-impl Contender for InRegion {
-    fn name() -> String {
-        "kmem, in a region".into()
-    }
-
-    fn new() -> Self {
-        Self::new_in(Lin::new_in(Pages::new()))
-    }
-}
-
 impl<S: Source + 'static> Forest for Tree<S>
 where
     Self: Contender,
@@ -387,7 +393,7 @@ impl Contender for Keys {
     }
 
     fn new() -> Self {
-        Self::new_in(Heap::new_in(Pages::new()))
+        Self::new_in(Reuse::new_in(Pages::new()))
     }
 }
 

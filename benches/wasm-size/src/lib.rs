@@ -2,6 +2,7 @@
 #![no_std]
 #![cfg(target_arch = "wasm32")]
 
+#[cfg(not(feature = "kmem-pool"))]
 use core::alloc::Layout;
 use core::panic::PanicInfo;
 
@@ -40,13 +41,17 @@ mod contender {
     use core::ptr::{self, NonNull};
 
     use kmem::Pages;
+    use kmem::platform::Grown;
 
     #[cfg(feature = "kmem-heap")]
-    type Store = kmem::Heap<Pages>;
+    type Store = kmem::Heap<Pages<Grown>>;
     #[cfg(feature = "kmem-lin")]
-    type Store = kmem::Lin<Pages>;
+    type Store = kmem::Lin<Pages<Grown>>;
     #[cfg(feature = "kmem-pool")]
-    type Store = kmem::Pool<Pages>;
+    type Store = kmem::Pool<Pages<Grown>>;
+
+    /// The store lives as long as the module.
+    const PAGES: Pages<Grown> = Pages::over(Grown);
 
     struct Only(Store);
 
@@ -54,9 +59,9 @@ mod contender {
     unsafe impl Sync for Only {}
 
     #[cfg(not(feature = "kmem-pool"))]
-    static STORE: Only = Only(Store::new_in(Pages::new()));
+    static STORE: Only = Only(Store::new_in(PAGES));
     #[cfg(feature = "kmem-pool")]
-    static STORE: Only = Only(Store::new_in(core::alloc::Layout::new::<[u64; 8]>(), Pages::new()));
+    static STORE: Only = Only(Store::new_in(core::alloc::Layout::new::<[u64; 8]>(), PAGES));
 
     pub fn alloc(size: usize) -> *mut u8 {
         // Cells of a pool are all of one size.

@@ -7,7 +7,7 @@
 use core::alloc::Layout;
 use core::ffi::c_int;
 
-use kmem::{Cond, Global, Heap, Lin, Pages, Pool, Tree, refs};
+use kmem::{Cond, Global, Heap, Kept, Lin, Pages, Pool, Tree, refs};
 
 // Only what starts and ends a program is libc's.
 #[link(name = "c")]
@@ -26,10 +26,21 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 extern "C" fn main(_argc: c_int, _argv: *const *const u8) -> c_int {
     // Tells whoever traces the system calls that the loader has done its part.
     getppid();
-    match stores() {
+    match twice() {
         Ok(()) => 0,
         Err(store) => store,
     }
+}
+
+/// First each store has its pages from the system and gives them back to it, then from what others gave back.
+fn twice() -> Result<(), c_int> {
+    let limit = Kept.limit();
+    Kept.set_limit(0);
+    stores()?;
+    Kept.set_limit(limit);
+    stores()?;
+    Kept.purge();
+    Ok(())
 }
 
 /// Uses each store; an error is the number of the one that went wrong.

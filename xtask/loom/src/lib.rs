@@ -57,7 +57,7 @@ impl Block {
 
     /// A weak handle goes.
     fn drop_weak(&self) {
-        if self.weak.down() {
+        if self.weak.down_alone() {
             // SAFETY: loom watches.
             self.freed.with_mut(|times| unsafe { *times += 1 });
         }
@@ -104,11 +104,11 @@ fn clones_made_at_once_are_all_counted() {
         let block = Block::new(2);
         let there = block.clone();
         let other = thread::spawn(move || {
-            there.strong.up().unwrap();
+            there.strong.up_held().unwrap();
             there.drop_strong();
             there.drop_strong();
         });
-        block.strong.up().unwrap();
+        block.strong.up_held().unwrap();
         block.drop_strong();
         block.read();
         block.drop_strong();

@@ -29,7 +29,7 @@ pub fn works(machine: &Machine, folder: &Path, plan: &str, group: &str) -> Resul
     run::run(web::node(run::root())?.arg(script).arg(module).arg(folder).args([plan, group]))
 }
 
-/// Builds a module for each contender and notes how many bytes it has.
+/// Builds a module for each contender, sees that it works, and notes how many bytes it has.
 pub fn sizes(machine: &Machine, folder: &Path) -> Result<()> {
     let target = run::target().join("wasm-size");
     let mut lines = Vec::new();
@@ -41,6 +41,7 @@ pub fn sizes(machine: &Machine, folder: &Path) -> Result<()> {
         run::quiet(build.env("CARGO_TARGET_DIR", &target))?;
         let module = folder.join(format!("{contender}.wasm"));
         optimize(&target.join(TARGET).join("release/kmem_wasm_size.wasm"), &module, "-Oz")?;
+        run::run(web::node(run::root())?.arg(run::root().join("benches/wasm-size.mjs")).arg(&module))?;
         let bytes = fs::metadata(&module)?.len();
         say(&format!("wasm-size: {contender}: {bytes} bytes"));
         lines.push(format!("{contender}|{bytes}\n"));

@@ -20,7 +20,7 @@ const FOLDERS: [&str; 2] = ["src/", "platform/src/"];
 const ELSEWHERE: [(&str, &str); 2] = [("platform/src/wasm32.rs", "wasm"), ("platform/src/unix.rs", "libc")];
 /// Every suite but the random models, which need long, and those that only compile.
 const SUITES: &str = "--lib --test conformance --test regressions --test faults --test shred --test inspect \
-                      --test depth --test typed --test collections --test global \
+                      --test depth --test typed --test collections --test global --test kept \
                       --features allocator-api2,allocator-api2-04";
 
 /// Measures, names the gaps, and wants the least.

@@ -21,12 +21,13 @@ const fn bug(name: &'static str, program: &'static str, test: &'static str) -> B
     Bug { name, program, test }
 }
 
-const BUGS: [Bug; 15] = [
+const BUGS: [Bug; 16] = [
     bug("heap_frees_twice", "conformance", "actions::every_action_has_a_test_that_passes"),
     bug("cell_is_a_byte_short", "conformance", "matrix::heap::over_pages"),
     bug("resize_loses_a_byte", "conformance", "matrix::heap::over_pages"),
     bug("chunk_is_lost", "conformance", "matrix::heap::over_pages"),
     bug("rewound_memory_passes_for_zero", "conformance", "marks::what_was_rewound_over_is_known_to_be_no_longer_zero"),
+    bug("kept_pages_pass_for_zero", "kept", "what_was_kept_is_zeroed_where_zeroes_are_asked_for"),
     bug("mark_outlives_its_rewind", "conformance", "marks::marks_nest_and_pass"),
     bug("region_forgets_alignment", "conformance", "matrix::lin::over_pages"),
     bug("pool_forgets_a_free_cell", "conformance", "matrix::pool::over_pages"),
