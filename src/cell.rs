@@ -19,6 +19,8 @@ use core::cell::Cell as Var;
 use core::fmt;
 use core::mem::{offset_of, size_of};
 use core::ptr::NonNull;
+#[cfg(feature = "shred")]
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::inspect::fields::{Field, Form, Front};
 use crate::store::Ops;
@@ -234,7 +236,9 @@ impl Cell {
 
     #[cfg(feature = "shred")]
     pub(crate) fn taint(&self) {
-        self.shred.set(1);
+        // Threads that share a counted cell may each do so.
+        // SAFETY: a live byte, which nothing unsets while others may set it.
+        unsafe { AtomicU8::from_ptr(self.shred.as_ptr()) }.store(1, Ordering::Relaxed);
     }
 
     /// Takes over the other's taint.
@@ -290,6 +294,18 @@ impl Head {
     #[cfg(feature = "platform")]
     pub(crate) const fn new(kind: Kind, ops: Option<&'static Ops>) -> Self {
         Self { id: Cell::new(kind, Layout::new::<Self>(), State::Live), words: [const { Var::new(0) }; 3], ops }
+    }
+
+    /// The head of what is a [`Store`](crate::Store) only for a tree of its own: no managed pointer reaches it.
+    ///
+    /// ```
+    /// use kmem::{Head, Kind};
+    ///
+    /// assert_eq!(Head::unreached(Kind::Lin).id().kind(), Some(Kind::Lin));
+    /// ```
+    #[must_use]
+    pub const fn unreached(kind: Kind) -> Self {
+        Self { id: Cell::new(kind, Layout::new::<Self>(), State::Live), words: [const { Var::new(0) }; 3], ops: None }
     }
 
     /// The store's own header.

@@ -28,6 +28,7 @@ use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::mem::offset_of;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cell::{self, Cell, Frame, Head, MIN_ALIGN, State, inside};
 use crate::inspect::fields::{Field, Form, Front, after};
@@ -123,6 +124,12 @@ impl RefCell {
     #[must_use]
     pub fn id(&self) -> &Cell {
         &self.id
+    }
+
+    /// The count, for threads that share it.
+    fn shared_count(&self) -> &AtomicUsize {
+        // SAFETY: a live and aligned number; who shares it does not change it otherwise.
+        unsafe { AtomicUsize::from_ptr(self.refs.as_ptr()) }
     }
 
     fn has_hook(&self) -> bool {
@@ -449,6 +456,95 @@ pub unsafe fn downref(payload: NonNull<u8>) -> Result<usize, Cond> {
     unsafe { release(payload, front) }
 }
 
+/// The same as [`upref`], of a cell that several threads hold: its count is changed in one step.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Global, refs};
+///
+/// let cell = refs::alloc(&Global, Layout::new::<u64>())?.cast();
+/// // SAFETY: a live counted cell, with as many references dropped as there are.
+/// unsafe {
+///     assert_eq!(refs::upref_shared(cell)?, 2);
+///     refs::downref_shared(cell)?;
+///     refs::downref_shared(cell)?;
+/// }
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// # Errors
+///
+/// As for [`upref`].
+///
+/// # Safety
+///
+/// As for [`upref`]; of this cell, no thread calls the functions that are for one thread meanwhile.
+pub unsafe fn upref_shared(payload: NonNull<u8>) -> Result<usize, Cond> {
+    // SAFETY: the caller's promise.
+    let front = unsafe { header(payload) };
+    let more = |refs| if refs == 0 || refs > isize::MAX as usize { None } else { Some(refs + 1) };
+    match front.shared_count().fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+        Ok(before) => Ok(before + 1),
+        Err(0) => Err(Cond::InUse),
+        Err(_) => Err(Cond::TooMany),
+    }
+}
+
+/// The same as [`downref`], of a cell that several threads hold. The last one releases it, by the thread that drops it.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Global, refs};
+///
+/// let cell = refs::alloc(&Global, Layout::new::<u64>())?.cast();
+/// // SAFETY: a live counted cell, whose only reference goes.
+/// assert_eq!(unsafe { refs::downref_shared(cell)? }, 0);
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// # Errors
+///
+/// As for [`downref`].
+///
+/// # Safety
+///
+/// As for [`downref`]; of this cell, no thread calls the functions that are for one thread meanwhile. The last
+/// reference is dropped where the cell's store may be used.
+pub unsafe fn downref_shared(payload: NonNull<u8>) -> Result<usize, Cond> {
+    // SAFETY: the caller's promise.
+    let front = unsafe { header(payload) };
+    let less = |refs| if refs > 1 { Some(refs - 1) } else { None };
+    match front.shared_count().fetch_update(Ordering::Release, Ordering::Acquire, less) {
+        Ok(before) => Ok(before - 1),
+        // What other threads did to the cell before they dropped theirs has happened by now.
+        // SAFETY: the caller's promise, and nobody else has a reference.
+        Err(_) => unsafe { release(payload, front) },
+    }
+}
+
+/// Tells whether a live counted cell of a store has its payload at an address, which is read only if it is one.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use kmem::{Cond, Heap, Kind, Pages, refs};
+///
+/// let heap = Heap::new_in(Pages::new());
+/// let cell = refs::alloc(&heap, Layout::new::<u64>())?.cast();
+/// assert_eq!(refs::locate_in(&heap, cell)?.kind, Kind::Ref);
+/// let other = heap.alloc(Layout::new::<u64>())?.cast();
+/// assert!(matches!(refs::locate_in(&heap, other), Err(Cond::BadAddress | Cond::Mismatch)));
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// # Errors
+///
+/// `bad_address` where no live cell is, `mismatch` or `bad_address` where one of another kind is; `in_use` while its
+/// destructor runs; `fail_assert` if its front was overwritten.
+pub fn locate_in<S: Store>(store: &S, payload: NonNull<u8>) -> Result<Found, Cond> {
+    // SAFETY: the head of a live store, which is borrowed.
+    unsafe { locate(store.head_ptr(), payload) }
+}
+
 /// The same as [`downref`], under the verb of the other kinds.
 ///
 /// ```
@@ -639,6 +735,8 @@ pub(crate) unsafe fn locate(src: NonNull<Head>, payload: NonNull<u8>) -> Result<
         // Released but for its block, which is to be released again.
         Some(State::Free) if front.refs.get() == 0 => false,
         Some(State::Doomed) => return Err(Cond::InUse),
+        // A counted cell begins this far before the address, or one with a destructor.
+        None if plain.is_ok() => return Err(Cond::FailAssert),
         _ => return Err(Cond::BadAddress),
     };
     let frame = front.frame(hooked).ok_or(Cond::FailAssert)?;

@@ -355,6 +355,7 @@ impl<S: Source> Reuse<S> {
         let ask = || if zeroed { self.source().alloc_zeroed(layout) } else { self.source().alloc(layout) };
         let block = ask().or_else(|cond| self.make_room(cond).and_then(|()| ask()))?;
         self.large.set(self.large.get() + 1);
+        self.source().begun(block.cast());
         Ok(block)
     }
 
@@ -374,6 +375,7 @@ impl<S: Source> Reuse<S> {
             self.behind.set(self.region.position());
         }
         self.taken.set(self.taken.get() + 1);
+        self.source().begun(block.cast());
         Ok(block)
     }
 
@@ -388,6 +390,7 @@ impl<S: Source> Reuse<S> {
         self.lists.iter().for_each(|head| head.set(ptr::null_mut()));
         self.taken.set(left);
         self.region.go_back(to);
+        self.source().forgotten(NonNull::new(self.first.get()).filter(|_| left == 1));
     }
 
     /// Gives the source what can be given back, after it refused something.
@@ -449,7 +452,9 @@ unsafe impl<S: Source> Source for Reuse<S> {
         let (from, to) = (old.size().max(1), new.size().max(1));
         if from > LARGE && to > LARGE {
             // SAFETY: the caller's promise; a block of this size is the source's own.
-            return unsafe { self.source().resize(block, old, new) };
+            let moved = unsafe { self.source().resize(block, old, new) }?;
+            self.source().begun(moved.cast());
+            return Ok(moved);
         }
         if from <= LARGE && to <= LARGE && list(from) == list(to) {
             show(block, new.size());

@@ -150,6 +150,18 @@ pub unsafe trait Source {
         false
     }
 
+    /// Hears that a block of its memory is handed out for the first time, or for the first time since it was forgotten.
+    #[doc(hidden)]
+    fn begun(&self, block: NonNull<u8>) {
+        let _ = block;
+    }
+
+    /// Hears that no block of its memory is handed out any more but those that are its own, and one.
+    #[doc(hidden)]
+    fn forgotten(&self, but: Option<NonNull<u8>>) {
+        let _ = but;
+    }
+
     /// The largest block that can be had now at the most; `None` where nothing is known to bound it.
     ///
     /// Stores ask before they take a first or next block, so that they can live in small sources.

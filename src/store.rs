@@ -54,6 +54,10 @@ pub unsafe trait Store: Source + Sized {
     /// Whether other threads may release its cells meanwhile.
     const SHARED: bool = false;
 
+    /// Whether it finds the nodes of a tree by itself, without being told which of its blocks they are.
+    #[doc(hidden)]
+    const FINDS_NODES: bool = false;
+
     /// What the store begins with.
     fn head(&self) -> &Head;
 

@@ -27,7 +27,7 @@ pub struct Action {
 }
 
 const fn row(kind: Kind, verb: &'static str, letter: &'static str, rust: &'static str, c: &'static str) -> Action {
-    Action { kind, verb, letter, rust: Face::Ready(rust), c: Face::Planned(c) }
+    Action { kind, verb, letter, rust: Face::Ready(rust), c: Face::Ready(c) }
 }
 
 const fn heap(verb: &'static str, letter: &'static str, rust: &'static str, c: &'static str) -> Action {

@@ -77,6 +77,39 @@ impl Mark {
     }
 }
 
+impl Mark {
+    /// The mark as plain words, for languages that have no type for it.
+    ///
+    /// ```
+    /// use kmem::{Lin, Mark, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// let mark = lin.mark()?;
+    /// let (place, serial) = mark.to_parts();
+    /// assert_eq!(Mark::from_parts(place, serial), mark);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[must_use]
+    pub const fn to_parts(self) -> (*const (), usize) {
+        (self.record.cast(), self.serial)
+    }
+
+    /// The mark of these words. Whatever they are, a region only goes back to a mark that it has.
+    ///
+    /// ```
+    /// use core::ptr;
+    /// use kmem::{Cond, Lin, Mark, Pages};
+    ///
+    /// let lin = Lin::new_in(Pages::new());
+    /// // SAFETY: it is refused.
+    /// assert_eq!(unsafe { lin.rewind(Mark::from_parts(ptr::null(), 7)) }, Err(Cond::BadAddress));
+    /// ```
+    #[must_use]
+    pub const fn from_parts(place: *const (), serial: usize) -> Self {
+        Self { record: place.cast(), serial }
+    }
+}
+
 impl Record {
     pub(super) fn before(&self) -> *const Self {
         self.before

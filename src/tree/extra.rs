@@ -1,13 +1,17 @@
-//! What few nodes have: destructors and a guard.
+//! What few nodes have: destructors, a guard, a name, a quota.
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
+use core::ffi::{c_int, c_void};
+use core::iter;
 use core::ptr::{self, NonNull};
 
-use super::node::{N, Node};
+use super::name::Name;
+use super::node::{HEADER, N, Node};
+use super::quota::Quota;
 use super::release::Refused;
 use super::{Tree, care};
-use crate::{Cond, Source};
+use crate::{Cond, Kind, Source};
 
 /// Runs when a node goes: told the payload, which is still readable, and the context given with it.
 pub type Destructor = unsafe fn(payload: NonNull<u8>, context: *mut ());
@@ -15,38 +19,135 @@ pub type Destructor = unsafe fn(payload: NonNull<u8>, context: *mut ());
 /// Says whether a node must not go: `true` refuses. It has no effect of its own.
 pub type Guard = unsafe fn(payload: NonNull<u8>, context: *mut ()) -> bool;
 
+/// A [`Destructor`] by the calling convention of C.
+pub type DestructorC = unsafe extern "C" fn(payload: *mut c_void, context: *mut c_void);
+
+/// A [`Guard`] by the calling convention of C: another number than 0 refuses.
+pub type GuardC = unsafe extern "C" fn(payload: *mut c_void, context: *mut c_void) -> c_int;
+
+/// What runs when a node goes.
+#[derive(Clone, Copy)]
+enum Run {
+    Rust(Destructor),
+    C(DestructorC),
+}
+
+impl Run {
+    fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Rust(this), Self::Rust(other)) => ptr::fn_addr_eq(this, other),
+            (Self::C(this), Self::C(other)) => ptr::fn_addr_eq(this, other),
+            _ => false,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Whoever gave it promised that it may be called so.
+    unsafe fn run(self, payload: NonNull<u8>, context: *mut ()) {
+        match self {
+            // SAFETY: the caller's promise.
+            Self::Rust(run) => unsafe { run(payload, context) },
+            // SAFETY: the caller's promise.
+            Self::C(run) => unsafe { run(payload.as_ptr().cast(), context.cast()) },
+        }
+    }
+}
+
+/// What is asked before a node goes.
+#[derive(Clone, Copy)]
+enum Ask {
+    Rust(Guard),
+    C(GuardC),
+}
+
+impl Ask {
+    /// # Safety
+    ///
+    /// Whoever gave it promised that it may be asked so.
+    unsafe fn refuses(self, payload: NonNull<u8>, context: *mut ()) -> bool {
+        match self {
+            // SAFETY: the caller's promise.
+            Self::Rust(guard) => unsafe { guard(payload, context) },
+            // SAFETY: the caller's promise.
+            Self::C(guard) => unsafe { guard(payload.as_ptr().cast(), context.cast()) != 0 },
+        }
+    }
+}
+
 /// A node's own, or the one that stands in the root for all that have none.
 pub(super) struct Extra {
     root: Var<*const Node>,
     /// Whose it is; the root for the common one.
     owner: Var<*const Node>,
     hooks: Var<*mut Hook>,
-    guard: Var<Option<(Guard, *mut ())>>,
+    guard: Var<Option<(Ask, *mut ())>>,
+    name: Var<Option<NonNull<Name>>>,
+    quota: Var<Option<Quota>>,
+    /// In the root's: what was told to the tree for those that find it by a node.
+    context: Var<*mut ()>,
     /// Whether the tree counts it among those that have something to run or ask.
     counted: Var<bool>,
 }
 
 /// A destructor on a node's list, the newest first.
+#[repr(C)]
 struct Hook {
-    run: Destructor,
-    context: *mut (),
+    /// First, so that what stands here is never taken for a node's header: no link looks like one.
     next: Var<*mut Hook>,
+    run: Run,
+    context: *mut (),
+}
+
+/// What [`Tree::set_context`] told the tree that a node is of; null if nothing, or if the node is being released.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use core::ptr::null_mut;
+/// use kmem::{Heap, Pages, Tree, tree};
+///
+/// let mut about = "which tree this is";
+/// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+/// tree.set_context((&raw mut about).cast());
+/// let root = tree.root()?;
+/// // SAFETY: live nodes.
+/// let node = unsafe { tree.alloc(root, Layout::new::<u64>())?.cast() };
+/// // SAFETY: as above.
+/// assert_eq!(unsafe { tree::context_of(node) }, (&raw mut about).cast());
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// # Safety
+///
+/// The address is that of a node of some tree.
+#[must_use]
+pub unsafe fn context_of(node: NonNull<u8>) -> *mut () {
+    // SAFETY: the caller's promise: a header stands before the payload.
+    let header = unsafe { node.sub(HEADER) };
+    // SAFETY: as above.
+    let node = unsafe { N::new(header.cast()) };
+    // SAFETY: the extra that all nodes of a tree share, or find by their own, is in its root as long as they are there.
+    let context = |root: N| unsafe { root.payload().cast::<Extra>().as_ref() }.context.get();
+    node.root().map_or(ptr::null_mut(), context)
 }
 
 impl Extra {
     /// The one that stands in the root.
-    pub(super) const fn base(root: N) -> Self {
+    pub(super) const fn base(root: N, context: *mut ()) -> Self {
         Self {
             root: Var::new(root.as_ptr()),
             owner: Var::new(root.as_ptr()),
             hooks: Var::new(ptr::null_mut()),
             guard: Var::new(None),
+            name: Var::new(None),
+            quota: Var::new(None),
+            context: Var::new(context),
             counted: Var::new(false),
         }
     }
 
     fn own(root: *const Node, owner: N) -> Self {
-        Self { root: Var::new(root), ..Self::base(owner) }
+        Self { root: Var::new(root), ..Self::base(owner, ptr::null_mut()) }
     }
 
     /// Notes that the owner is somewhere else now.
@@ -87,15 +188,143 @@ impl N {
         self.own_extra().is_some_and(|extra| extra.counted.get())
     }
 
+    /// How many destructors the node has.
+    pub(super) fn destructors(self) -> usize {
+        let first = self.own_extra().map_or(ptr::null_mut(), |extra| extra.hooks.get());
+        // SAFETY: null, or a hook on this node's list.
+        let read = |hook: *mut Hook| unsafe { hook.as_ref() };
+        iter::successors(read(first), |hook| read(hook.next.get())).count()
+    }
+
+    pub(super) fn is_guarded(self) -> bool {
+        self.own_extra().is_some_and(|extra| extra.guard.get().is_some())
+    }
+
+    pub(super) fn quota(self) -> Option<Quota> {
+        self.own_extra().and_then(|extra| extra.quota.get())
+    }
+
+    /// Sets the quota of a node that has an extra of its own, and gives the one that it had.
+    pub(super) fn put_quota(self, quota: Option<Quota>) -> Option<Quota> {
+        self.own_extra().and_then(|extra| extra.quota.replace(quota))
+    }
+
+    pub(super) fn name_ptr(self) -> Option<NonNull<Name>> {
+        self.own_extra().and_then(|extra| extra.name.get())
+    }
+
+    /// Sets the name of a node that has an extra of its own, and gives the one that it had.
+    pub(super) fn replace_name(self, name: Option<NonNull<Name>>) -> Option<NonNull<Name>> {
+        self.own_extra().and_then(|extra| extra.name.replace(name))
+    }
+
     /// Whether the node's guard refuses.
     pub(super) fn refuses(self) -> bool {
         let guard = self.own_extra().and_then(|extra| extra.guard.get());
         // SAFETY: whoever set the guard promised that it may be asked so while the node is live.
-        guard.is_some_and(|(guard, context)| unsafe { guard(self.payload(), context) })
+        guard.is_some_and(|(guard, context)| unsafe { guard.refuses(self.payload(), context) })
     }
 }
 
 impl<S: Source> Tree<S> {
+    /// Tells the tree what [`context_of`] is to find by any of its nodes.
+    ///
+    /// ```
+    /// use core::ptr::NonNull;
+    /// use kmem::{Heap, Pages, Tree, tree};
+    ///
+    /// let mut number = 7_u32;
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// tree.set_context((&raw mut number).cast());
+    /// // SAFETY: the root is a live node.
+    /// let found = unsafe { tree::context_of(tree.root()?) }.cast::<u32>();
+    /// // SAFETY: the number is still there.
+    /// assert_eq!(unsafe { found.read() }, 7);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    pub fn set_context(&self, context: *mut ()) {
+        self.context.set(context);
+        if let Some(root) = N::of(self.root.get()) {
+            // SAFETY: the extra that all nodes share is in the root as long as that is there.
+            unsafe { root.payload().cast::<Extra>().as_ref() }.context.set(context);
+        }
+    }
+
+    /// Whether a release may run code of the caller's: a node has a destructor or a guard, a name or a quota.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// assert!(!tree.has_hooks());
+    /// // SAFETY: the root is a live node.
+    /// unsafe { tree.set_guard(root, Some((|_, _| true, core::ptr::null_mut())))? };
+    /// assert!(tree.has_hooks());
+    /// # unsafe { tree.set_guard(root, None)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[inline]
+    pub fn has_hooks(&self) -> bool {
+        self.care.get() & care::HOOKED != 0
+    }
+
+    /// Whether a live, untainted node that is used as such has its payload at an address, before which a block begins.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: a node's block begins before its payload.
+    /// assert!(unsafe { tree.is_plain_node(root) });
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// A block of the tree's source begins right before the address, by as much as a header takes, and its first two
+    /// words are initialised.
+    #[inline(always)]
+    pub unsafe fn is_plain_node(&self, node: NonNull<u8>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { Self::at(node) }.is_plain()
+    }
+
+    /// What a node is used as: `tree`, or another kind if something else stands in it.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Kind, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     assert_eq!(tree.kind_of(node)?, Kind::Tree);
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if the node is being released, `fail_assert` if its header was overwritten.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a node of this tree which has not been given back to the source.
+    #[inline]
+    pub unsafe fn kind_of(&self, node: NonNull<u8>) -> Result<Kind, Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        match node.kind() {
+            Some(Kind::None | Kind::Fail) | None => Err(Cond::FailAssert),
+            Some(kind) => Ok(kind),
+        }
+    }
+
     /// Has a destructor run when the node goes; of several, the newest runs first.
     ///
     /// ```
@@ -132,6 +361,51 @@ impl<S: Source> Tree<S> {
     /// subtree that is being released is refused.
     pub unsafe fn on_release(&self, node: NonNull<u8>, run: Destructor, context: *mut ()) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
+        unsafe { self.put_hook(node, Run::Rust(run), context) }
+    }
+
+    /// The same with a function of C.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::ffi::c_void;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// unsafe extern "C" fn count(_: *mut c_void, context: *mut c_void) {
+    ///     // SAFETY: the context below.
+    ///     unsafe { *context.cast::<u32>() += 1 };
+    /// }
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// let mut calls = 0;
+    /// // SAFETY: live nodes; `calls` is still there when the node goes, right here.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.on_release_c(node, count, (&raw mut calls).cast())?;
+    ///     tree.free(node)?;
+    /// }
+    /// assert_eq!(calls, 1);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`on_release`](Self::on_release).
+    ///
+    /// # Safety
+    ///
+    /// As for [`on_release`](Self::on_release).
+    pub unsafe fn on_release_c(&self, node: NonNull<u8>, run: DestructorC, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.put_hook(node, Run::C(run), context) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`on_release`](Self::on_release).
+    unsafe fn put_hook(&self, node: NonNull<u8>, run: Run, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
         let hook = self.source.alloc(Layout::new::<Hook>())?.cast::<Hook>();
         let extra = match self.make_extra(node) {
@@ -142,7 +416,7 @@ impl<S: Source> Tree<S> {
             }
         };
         // SAFETY: just allocated for it.
-        unsafe { hook.write(Hook { run, context, next: Var::new(extra.hooks.get()) }) };
+        unsafe { hook.write(Hook { next: Var::new(extra.hooks.get()), run, context }) };
         extra.hooks.set(hook.as_ptr());
         Ok(())
     }
@@ -180,13 +454,49 @@ impl<S: Source> Tree<S> {
     /// The address is that of a live node of this tree.
     pub unsafe fn off_release(&self, node: NonNull<u8>, run: Destructor, context: *mut ()) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
+        unsafe { self.take_hook(node, Run::Rust(run), context) }
+    }
+
+    /// Takes a destructor off that [`on_release_c`](Self::on_release_c) put on with the same context.
+    ///
+    /// ```
+    /// use core::ffi::c_void;
+    /// use core::ptr;
+    /// use kmem::{Cond, Heap, Pages, Tree};
+    ///
+    /// unsafe extern "C" fn never(_: *mut c_void, _: *mut c_void) {}
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node.
+    /// assert_eq!(unsafe { tree.off_release_c(root, never, ptr::null_mut()) }, Err(Cond::BadAddress));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`off_release`](Self::off_release).
+    ///
+    /// # Safety
+    ///
+    /// As for [`off_release`](Self::off_release).
+    pub unsafe fn off_release_c(&self, node: NonNull<u8>, run: DestructorC, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.take_hook(node, Run::C(run), context) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`off_release`](Self::off_release).
+    unsafe fn take_hook(&self, node: NonNull<u8>, run: Run, context: *mut ()) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
         let mut link = &node.own_extra().ok_or(Cond::BadAddress)?.hooks;
         loop {
             let place = NonNull::new(link.get()).ok_or(Cond::BadAddress)?;
             // SAFETY: a hook on this node's list.
             let hook = unsafe { place.as_ref() };
-            if ptr::fn_addr_eq(hook.run, run) && hook.context == context {
+            if hook.run.is(run) && hook.context == context {
                 link.set(hook.next.get());
                 self.free_part(place);
                 return Ok(());
@@ -229,6 +539,51 @@ impl<S: Source> Tree<S> {
     /// context as long as it is set; it must not act on the tree.
     pub unsafe fn set_guard(&self, node: NonNull<u8>, guard: Option<(Guard, *mut ())>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
+        unsafe { self.put_guard(node, guard.map(|(guard, context)| (Ask::Rust(guard), context))) }
+    }
+
+    /// The same with a function of C.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use core::ffi::{c_int, c_void};
+    /// use core::ptr;
+    /// use kmem::{Cond, Heap, Pages, Tree};
+    ///
+    /// unsafe extern "C" fn refuse(_: *mut c_void, _: *mut c_void) -> c_int {
+    ///     1
+    /// }
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: live nodes; what is freed is used no more.
+    /// unsafe {
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.set_guard_c(node, Some((refuse, ptr::null_mut())))?;
+    ///     assert_eq!(tree.free(node), Err(Cond::InUse));
+    ///     tree.set_guard_c(node, None)?;
+    ///     tree.free(node)?;
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`set_guard`](Self::set_guard).
+    ///
+    /// # Safety
+    ///
+    /// As for [`set_guard`](Self::set_guard).
+    pub unsafe fn set_guard_c(&self, node: NonNull<u8>, guard: Option<(GuardC, *mut ())>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        unsafe { self.put_guard(node, guard.map(|(guard, context)| (Ask::C(guard), context))) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`set_guard`](Self::set_guard).
+    unsafe fn put_guard(&self, node: NonNull<u8>, guard: Option<(Ask, *mut ())>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
         match guard {
             None => node.own_extra().iter().for_each(|extra| extra.guard.set(None)),
@@ -238,7 +593,7 @@ impl<S: Source> Tree<S> {
     }
 
     /// The node's own extra, made if it has none.
-    fn make_extra<'a>(&self, node: N) -> Result<&'a Extra, Cond> {
+    pub(super) fn make_extra<'a>(&self, node: N) -> Result<&'a Extra, Cond> {
         let common = node.extra().ok_or(Cond::FailAssert)?;
         let own = match node.own_extra() {
             Some(own) => own,
@@ -267,11 +622,11 @@ impl<S: Source> Tree<S> {
         let Some(extra) = node.own_extra() else { return false };
         let Some(place) = NonNull::new(extra.hooks.get()) else { return false };
         // SAFETY: a hook on this node's list, which is taken off it.
-        let Hook { run, context, next } = unsafe { place.read() };
+        let Hook { next, run, context } = unsafe { place.read() };
         extra.hooks.set(next.get());
         self.free_part(place);
         // SAFETY: whoever gave the destructor promised that it may be called so, once: it is off the list.
-        unsafe { run(node.payload(), context) };
+        unsafe { run.run(node.payload(), context) };
         true
     }
 
@@ -283,6 +638,10 @@ impl<S: Source> Tree<S> {
             extra.hooks.set(unsafe { hook.as_ref() }.next.get());
             self.free_part(hook);
         }
+        if let Some(name) = extra.name.take() {
+            self.free_name(name);
+        }
+        self.lift_quota(node);
         if extra.counted.replace(false) {
             self.count_hooked(self.hooked.get() - 1);
         }

@@ -13,7 +13,7 @@
 //! A node is a block of the tree's source: a [`Node`] and behind it the payload that is handed out.
 //! Whatever walks does so by these links, so no depth or width needs more than constant stack.
 //!
-//! What few nodes have (destructors, a guard) is in an `Extra` of their own; all others point to the
+//! What few nodes have (destructors, a guard, a name, a quota) is in an `Extra` of their own; all others point to the
 //! one that stands in the root. Every `Extra` names the root, so a node tells which tree it is of.
 //!
 //! Invariants: a node's first child has no `prev`, its last no `next`; each child names its parent;
@@ -21,8 +21,11 @@
 
 mod extra;
 mod keyed;
+mod name;
 mod node;
+mod quota;
 mod release;
+mod report;
 mod store;
 mod walk;
 
@@ -42,12 +45,14 @@ use crate::{Cond, Fixed, Heap, Kind, Ptr, Source, Stats, Store};
 use crate::{Pages, Reuse};
 
 use extra::Extra;
-pub use extra::{Destructor, Guard};
+pub use extra::{Destructor, DestructorC, Guard, GuardC, context_of};
 pub use keyed::{Key, KeyTree};
 pub(crate) use node::FRONT;
 pub use node::Node;
 use node::{HEADER, N};
+pub use quota::Quota;
 use release::Refused;
+pub use report::{Line, Report};
 
 /// A tree of cells (libk's `kmnode`s; the idea is talloc's): each is released with its parent.
 ///
@@ -84,8 +89,12 @@ pub struct Tree<S: Source> {
     peak: Var<usize>,
     /// Why more is to be done than the least: bits of [`care`].
     care: Var<u8>,
-    /// Nodes that have destructors or a guard.
+    /// Nodes that have destructors, a guard, a name or a quota.
     hooked: Var<usize>,
+    /// Nodes that have a quota.
+    quotas: Var<usize>,
+    /// What those that find the tree by a node are told.
+    context: Var<*mut ()>,
     /// Blocks that the source refused to take back.
     refused: Var<*mut Refused>,
     /// What a managed tree's source is told of its nodes; another's does not want to know.
@@ -140,8 +149,10 @@ mod care {
     pub(super) const FROZEN: u8 = 16;
     /// The source is told of nodes.
     pub(super) const TOLD: u8 = 32;
-    /// A node has destructors or a guard.
+    /// A node has destructors, a guard, a name or a quota.
     pub(super) const HOOKED: u8 = 1;
+    /// A node has a quota.
+    pub(super) const LIMITED: u8 = 64;
     /// The source has refused a block.
     pub(super) const REFUSED: u8 = 2;
     /// A node was tainted since the tree had none.
@@ -226,7 +237,7 @@ impl<S: Store> Tree<S> {
             assert!(!S::SHARED, "a managed tree's source must not be reached by other threads");
             assert!(!matches!(S::KIND, Kind::Tree), "a managed tree cannot lie in another: make it with new_in");
         }
-        Self::build(source, Some(Ops::of::<Self>()), Some(Tell::new()))
+        Self::build(source, Some(Ops::of::<Self>()), if S::FINDS_NODES { None } else { Some(Tell::new()) })
     }
 
     /// A node as a managed pointer: the last child of `parent`, its contents undefined.
@@ -300,6 +311,8 @@ impl<S: Source> Tree<S> {
             peak: Var::new(0),
             care: Var::new(if tell.is_some() { care::TOLD } else { 0 }),
             hooked: Var::new(0),
+            quotas: Var::new(0),
+            context: Var::new(ptr::null_mut()),
             refused: Var::new(ptr::null_mut()),
             tell,
             source,
@@ -354,7 +367,7 @@ impl<S: Source> Tree<S> {
         let root = self.make_with_care(layout, ptr::null(), None, false)?;
         let base = root.payload().cast::<Extra>();
         // SAFETY: the root's payload was just allocated for it.
-        unsafe { base.write(Extra::base(root)) };
+        unsafe { base.write(Extra::base(root, self.context.get())) };
         root.set_extra(base.as_ptr());
         self.root.set(root.as_ptr());
         Ok(root)
@@ -364,7 +377,14 @@ impl<S: Source> Tree<S> {
     #[inline(never)]
     fn make_with_care(&self, layout: Layout, extra: *const Extra, parent: Option<N>, zeroed: bool) -> Result<N, Cond> {
         self.thaw()?;
+        let limited = parent.filter(|_| self.quotas.get() > 0);
+        if let Some(parent) = limited {
+            self.allows(parent, layout)?;
+        }
         let node = self.make(layout, extra, parent, zeroed)?;
+        if let Some(parent) = limited {
+            self.has_grown(parent, node);
+        }
         if let (Some(tell), Some(block)) = (&self.tell, node.block()) {
             // SAFETY: just allocated by us.
             unsafe { (tell.node)(&self.source, block.start) };
@@ -482,7 +502,7 @@ impl<S: Source> Tree<S> {
     fn alloc_under(&self, parent: N, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
         // The common extra is the root's payload, and there is a root where there is a parent.
         let base = self.root.get().wrapping_byte_add(HEADER).cast();
-        if self.care.get() & (care::FROZEN | care::TOLD) != 0 {
+        if self.care.get() & (care::FROZEN | care::TOLD | care::LIMITED) != 0 {
             let node = self.make_with_care(layout, base, Some(parent), zeroed)?;
             return Ok(NonNull::slice_from_raw_parts(node.payload(), layout.size()));
         }
@@ -669,6 +689,9 @@ impl<S: Source> Tree<S> {
         }
         match node.parent() {
             Some(old) if node != parent && (node.child().is_none() || !parent.is_below(node)) => {
+                if self.quotas.get() > 0 {
+                    self.move_in_quota(node, parent)?;
+                }
                 node.detach(old);
                 node.link_last(parent);
                 Ok(())
@@ -714,6 +737,9 @@ impl<S: Source> Tree<S> {
         if new.block.size() == old.layout.size() {
             return Ok(NonNull::slice_from_raw_parts(node.payload(), size));
         }
+        if self.quotas.get() > 0 {
+            self.may_become(node, old.layout.size(), new.block.size())?;
+        }
         let tainted = node.is_tainted() || self.id.is_tainted();
         let kept = node.payload_size().min(size);
         // A source does not know that the bytes are secret when it moves them.
@@ -748,6 +774,9 @@ impl<S: Source> Tree<S> {
         node.set_size(new.block.size());
         if start != old.start {
             node.tell_neighbours(N::of(old.header.as_ptr()));
+        }
+        if self.quotas.get() > 0 {
+            self.has_become(node, old.layout.size(), new.block.size());
         }
         Ok(NonNull::slice_from_raw_parts(node.payload(), size))
     }

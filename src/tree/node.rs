@@ -272,6 +272,11 @@ impl N {
         if id.is_plain(Kind::Tree) { Some(Block { start: self.0.cast(), layout, header: self.0 }) } else { None }
     }
 
+    #[inline(always)]
+    pub(super) fn is_plain(self) -> bool {
+        self.get().id.is_plain(Kind::Tree)
+    }
+
     #[inline]
     pub(super) fn payload_size(self) -> usize {
         self.get().id.layout().map_or(0, |block| block.size() - Frame::offset(HEADER, block.align()))

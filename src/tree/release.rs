@@ -6,6 +6,7 @@ use core::ptr::{self, NonNull};
 use super::Tree;
 use super::care;
 use super::node::{Block, N};
+use super::walk::Frozen;
 use crate::cell::State;
 use crate::seeded::seeded;
 use crate::wipe::wipe_if;
@@ -62,12 +63,18 @@ impl<S: Source> Tree<S> {
     fn refuses(&self, first: N, above: Option<N>) -> bool {
         let mut at = Some(first).filter(|_| self.hooked.get() > 0);
         while let Some(node) = at {
-            if node.refuses() {
+            if self.guard_refuses(node) {
                 return true;
             }
             at = node.following(above);
         }
         false
+    }
+
+    /// A guard asks and does nothing: what it would do to the tree is refused.
+    fn guard_refuses(&self, node: N) -> bool {
+        let _frozen = Frozen::new(self);
+        node.refuses()
     }
 
     pub(super) fn release_subtree(&self, top: N, shred: bool) -> Result<(), Cond> {
@@ -149,7 +156,7 @@ impl<S: Source> Tree<S> {
         if seeded("guards_are_not_asked") {
             return false;
         }
-        top.refuses() || top.child().is_some_and(|child| self.refuses(child, Some(top)))
+        self.guard_refuses(top) || top.child().is_some_and(|child| self.refuses(child, Some(top)))
     }
 
     /// Releases a subtree without asking its guards.
@@ -157,6 +164,11 @@ impl<S: Source> Tree<S> {
         let plain = !shred && self.is_plain();
         if plain && self.release_plain_siblings_at_once(top, top) {
             return;
+        }
+        if self.quotas.get() > 0
+            && let Some(parent) = top.parent()
+        {
+            self.leave_quota(parent, top, true);
         }
         top.unlink();
         self.doom(top, top, None, shred);
@@ -168,6 +180,9 @@ impl<S: Source> Tree<S> {
         let Some(first) = parent.child() else { return Ok(()) };
         if self.refuses(first, Some(parent)) {
             return Err(Cond::InUse);
+        }
+        if self.quotas.get() > 0 {
+            self.leave_quota(parent, first, false);
         }
         let last = parent.lastchild().unwrap_or(first);
         if self.is_plain() && self.release_plain_siblings_at_once(first, last) {

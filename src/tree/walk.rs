@@ -1,29 +1,37 @@
 //! Walking a tree: for `inspect` and `check`.
 
+use core::cell::Cell as Var;
+use core::ptr::NonNull;
+
 use super::node::{HEADER, N};
 use super::{Tree, care};
 use crate::cell::State;
 use crate::inspect::{Inspect, Record, What};
 use crate::report::rule;
-use crate::{Broken, Kind, Source};
+use crate::{Broken, Cond, Kind, Source};
 
 /// Has a tree refuse to change while it is walked.
-struct Frozen<'t, S: Source> {
-    tree: &'t Tree<S>,
+pub(super) struct Frozen<'t> {
+    care: &'t Var<u8>,
     before: u8,
 }
 
-impl<'t, S: Source> Frozen<'t, S> {
-    fn new(tree: &'t Tree<S>) -> Self {
-        let before = tree.care.get();
-        tree.set_care(care::FROZEN, true);
-        Self { tree, before }
+impl<'t> Frozen<'t> {
+    pub(super) fn new<S: Source>(tree: &'t Tree<S>) -> Self {
+        Self::by(&tree.care)
+    }
+
+    /// The same, by what the tree takes care of.
+    pub(super) fn by(care: &'t Var<u8>) -> Self {
+        let before = care.replace(care.get() | care::FROZEN);
+        Self { care, before }
     }
 }
 
-impl<S: Source> Drop for Frozen<'_, S> {
+impl Drop for Frozen<'_> {
     fn drop(&mut self) {
-        self.tree.set_care(care::FROZEN, self.before & care::FROZEN != 0);
+        let others = self.care.get() & !care::FROZEN;
+        self.care.set(others | (self.before & care::FROZEN));
     }
 }
 
@@ -69,20 +77,23 @@ impl<S: Source> Tree<S> {
     /// The first rule that does not hold, and where.
     pub fn check(&self) -> Result<(), Broken> {
         let root = N::of(self.root.get());
-        let (mut live, mut bytes, mut hooked) = (0, 0, 0);
+        let (mut live, mut bytes, mut hooked, mut quotas) = (0, 0, 0, 0);
         let mut answer = Ok(());
         self.each_node(&mut |node, _| {
             live += 1;
             hooked += usize::from(node.is_hooked());
+            quotas += usize::from(node.quota().is_some());
             bytes += node.block().map_or(0, |block| block.layout.size());
             answer = self
                 .check_node(node, root)
+                .and_then(|()| self.check_quota(node))
                 .and_then(|()| rule(live <= self.live.get(), "there is no loop, nor a node too many", node.as_ptr()));
             answer.is_ok()
         });
         answer?;
         rule(live == self.live.get(), "live nodes are counted", self)?;
-        rule(hooked == self.hooked.get(), "nodes with destructors and guards are counted", self)?;
+        rule(hooked == self.hooked.get(), "nodes with what few have are counted", self)?;
+        rule(quotas == self.quotas.get(), "nodes with quotas are counted", self)?;
         rule(bytes == self.bytes.get(), "live bytes are counted", self)
     }
 
@@ -109,6 +120,60 @@ impl<S: Source> Tree<S> {
             "the last sibling is the last child",
             at,
         )
+    }
+}
+
+impl<S: Source> Tree<S> {
+    /// Whether no header in a subtree was overwritten, as far as it shows: each is looked at before its links are
+    /// followed.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node.
+    /// unsafe { tree.look_over(root)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `fail_assert` if one was.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live node of this tree.
+    pub unsafe fn look_over(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let top = unsafe { Self::at(node) };
+        let whole = |node: N, parent: N, before: Option<N>| {
+            let used = !matches!(node.kind(), None | Some(Kind::None | Kind::Fail));
+            let live = used && matches!(node.state(), Some(State::Live | State::Doomed));
+            live && node.parent() == Some(parent) && node.prev() == before
+        };
+        let mut at = top;
+        loop {
+            // Down to the first child, or on to the next sibling of this or of what it is under.
+            let next = if let Some(child) = at.child() {
+                (child, at, None)
+            } else {
+                loop {
+                    if at == top {
+                        return Ok(());
+                    }
+                    let parent = at.parent().ok_or(Cond::FailAssert)?;
+                    match at.next() {
+                        Some(next) => break (next, parent, Some(at)),
+                        None => at = parent,
+                    }
+                }
+            };
+            if !whole(next.0, next.1, next.2) {
+                return Err(Cond::FailAssert);
+            }
+            at = next.0;
+        }
     }
 }
 

@@ -6,15 +6,19 @@
 //!     ├── demo       the demo on a JSON file, and the page with it
 //!     ├── bench      kmem beside its peers
 //!     ├── stress     the process heap under many threads
+//!     ├── capi       the libraries and the header for C
+//!     ├── fuzz       scripts of calls of the C face
 //!     ├── web        building the npm package and the page
 //!     └── documents  large JSON files made up for the demo
 //!              all of them by run: start a command, show it, read what came of it
 //! ```
 
 mod bench;
+mod capi;
 mod checks;
 mod demo;
 mod documents;
+mod fuzz;
 mod machine;
 mod run;
 mod setup;
@@ -35,12 +39,17 @@ cargo xtask <command>
   demo [FILE] [--no-serve] [--check]
                                  the demo on FILE, or on the largest JSON file of the checkout, then the page with
                                  the document as a tree; --check loads it in headless Chromium and ends
+  c [--prefix DIR]               libkmem.a, libkmem.so, kmem.h and kmem.pc (and the same without shredding) into DIR, or
+                                 into target/c
+  fuzz [--seconds N] [--seeded]  scripts of calls of the C face beside a model, for a minute; or that each of ten bugs
+                                 that are put in is found within a minute
   frames                         how long the page takes for a frame while 2,000 operations are played in each
   documents                      make three large JSON files and a malformed one, and run the demo on each
   bench [GROUP]... [--work TEXT] [--quick] [--resume]
                                  kmem beside its peers, into target/bench: all groups or these (lin, pool, ref, tree,
                                  heap, shred, sizes, in wasm wasm-lin and so on, and wasm-size), of these only the works
                                  whose names hold TEXT; --resume keeps the groups that are there
+  bench c                        trees by the C face beside talloc's, in one program of C
   stress [--minutes N] [--threads N] [--resume]
                                  the process heap under threads that come and go, and forks; --resume goes on
   help                           this list
@@ -72,6 +81,8 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "demo" => done(demo::command(&machine::Machine::default(), rest)),
         "bench" => done(bench::command(rest)),
         "stress" => done(stress::command(rest)),
+        "c" => done(capi::command(rest)),
+        "fuzz" => done(fuzz::command(rest)),
         "documents" => documents::command(rest),
         "frames" => done(web::frames(&machine::Machine::default(), rest)),
         "help" | "--help" | "-h" => {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::checks::{
-    Tally, coverage, demo, deps, freestanding, lint, native, sanitize, seeded, targets, threads, wasm, web, wipe,
+    Tally, c, coverage, demo, deps, freestanding, lint, native, sanitize, seeded, targets, threads, wasm, web, wipe,
 };
 use crate::machine::Machine;
 use crate::setup;
@@ -46,6 +46,7 @@ const STEPS: &[Step] = &[
     Step { name: "targets", about: "type checks for other processors and systems", run: targets::targets },
     Step { name: "deps", about: "few crates, no procedural macro", run: deps::deps },
     Step { name: "freestanding", about: "a program without std or libc's allocator", run: freestanding::freestanding },
+    Step { name: "c", about: "the C face: header, symbols, programs in C and C++, under ASan and memcheck", run: c::c },
     Step { name: "wipe", about: "the machine code of a wipe", run: wipe::wipe },
     Step { name: "wasm", about: "the tests in Node", run: wasm::open },
     Step { name: "wasm-capped", about: "the tests in Node in 64 MiB", run: wasm::capped },

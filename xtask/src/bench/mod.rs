@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use crate::capi;
 use crate::machine::Machine;
 use crate::run::{self, say};
 use crate::setup::peers;
@@ -31,6 +32,9 @@ struct Choice {
 
 /// `cargo xtask bench`.
 pub fn command(args: &[String]) -> Result<()> {
+    if args == ["c"] {
+        return c();
+    }
     let mut choice = Choice::default();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -78,6 +82,19 @@ pub fn command(args: &[String]) -> Result<()> {
     println!("\n{table}");
     say(&format!("in {}: results.md, results.json, results.svg", folder.display()));
     Ok(())
+}
+
+/// Trees by the C face beside talloc's, in one program of C: in turns, and the median of the ratios.
+fn c() -> Result<()> {
+    peers::set_up()?;
+    let places = capi::Places::flat(run::target().join("c"));
+    capi::build(&places)?;
+    let program = run::target().join("c/tree-bench");
+    let mut cc = run::command("cc");
+    cc.args(["-O2", "-std=c11", "-I"]).arg(&places.include).arg(run::root().join("benches/c/tree.c"));
+    cc.arg(places.lib.join("libkmem.a")).args(["-ltalloc", "-lpthread", "-ldl", "-lm", "-o"]).arg(&program);
+    run::run(&mut cc)?;
+    run::run(&mut run::command(program))
 }
 
 /// The benchmark, optimized as programs are: without link-time optimization.

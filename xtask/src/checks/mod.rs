@@ -1,5 +1,6 @@
 //! The checks behind the steps of `cargo xtask test`.
 
+pub mod c;
 pub mod coverage;
 pub mod demo;
 pub mod deps;

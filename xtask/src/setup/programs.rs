@@ -8,7 +8,14 @@ use super::apt;
 use crate::run;
 
 /// A program, and Debian's package of it.
-const NEEDED: [(&str, &str); 3] = [("strace", "strace"), ("valgrind", "valgrind"), ("nm", "binutils")];
+const NEEDED: [(&str, &str); 6] = [
+    ("strace", "strace"),
+    ("valgrind", "valgrind"),
+    ("nm", "binutils"),
+    ("gcc", "gcc"),
+    ("g++", "g++"),
+    ("clang", "clang"),
+];
 
 /// Sees that they are all there.
 pub fn set_up() -> Result<()> {

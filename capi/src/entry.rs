@@ -1,0 +1,390 @@
+//! Stores as C has them: an entry, and right behind it the store, by whose address C names it.
+//!
+//! ```text
+//!  home      ├ Entry: home range, form, host, counts ┤├ Heap, Lin, Pool or Tree ┤├ the caller's bytes, if fixed ┤
+//!                                                      ▲ kmheap*, kmlin*, kmpool*, kmtree*
+//! ```
+
+use core::alloc::Layout;
+use core::cell::Cell as Var;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use kmem::{Cond, Found, Global, Grant, Headers, Heap, Kind, Lin, MIN_ALIGN, Pool, Source, Store, Tree};
+
+use crate::nodes::{Guest, Own};
+use crate::registry::{self, Range};
+use crate::seeded::seeded;
+use crate::source::{From, Src};
+
+pub type AHeap = Heap<Src>;
+pub type ALin = Lin<Src, Headers>;
+pub type APool = Pool<Src, Headers>;
+/// A tree in pages of its own.
+pub type OwnTree = Tree<Own>;
+/// A tree in the caller's bytes.
+pub type FixedTree = Tree<Heap<Src>>;
+/// A tree in another store.
+pub type GuestTree = Tree<Guest>;
+
+/// Which of them a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Heap,
+    Lin,
+    Pool,
+    OwnTree,
+    FixedTree,
+    GuestTree,
+}
+
+/// A store that has an entry.
+pub trait Placed: Store {
+    const FORM: Form;
+}
+
+impl Placed for AHeap {
+    const FORM: Form = Form::Heap;
+}
+impl Placed for ALin {
+    const FORM: Form = Form::Lin;
+}
+impl Placed for APool {
+    const FORM: Form = Form::Pool;
+}
+impl Placed for OwnTree {
+    const FORM: Form = Form::OwnTree;
+}
+impl Placed for FixedTree {
+    const FORM: Form = Form::FixedTree;
+}
+impl Placed for GuestTree {
+    const FORM: Form = Form::GuestTree;
+}
+
+/// What is known of a store beside itself.
+#[repr(C)]
+pub struct Entry {
+    /// First, so that a home is told from other ranges by its address.
+    home: Range,
+    pub form: Form,
+    lies: Lies,
+    /// The home as it was allocated.
+    layout: Layout,
+    /// The home, by a pointer that is good for all of it.
+    base: NonNull<u8>,
+    /// Ranges of other stores that lie in this one's memory. Changed under the registry's lock.
+    pub guests: Var<usize>,
+    /// Calls that are under way and run code of the caller's, which must not destroy the store.
+    busy: Var<usize>,
+    /// Of a region: the serial number behind that of the newest mark, and what that was when a guest took its newest
+    /// block.
+    pub marked: Var<usize>,
+    stamp: Var<usize>,
+}
+
+/// Where a store lies.
+#[derive(Clone, Copy)]
+enum Lies {
+    /// In the process heap.
+    Process,
+    /// In bytes that the caller owns, or in a `static`.
+    Fixed,
+    /// In another store.
+    In(NonNull<Entry>),
+}
+
+/// Bytes from an entry to its store.
+pub const ENTRY: usize = size_of::<Entry>().next_multiple_of(MIN_ALIGN);
+
+/// Where a store is to lie.
+pub enum Home<'e> {
+    Process,
+    Fixed(NonNull<u8>, usize),
+    In(&'e Entry),
+}
+
+/// Runs an expression with the store that an entry is of, whatever its type.
+macro_rules! with_store {
+    ($entry:expr, $store:ident => $what:expr) => {
+        match $entry.form {
+            $crate::entry::Form::Heap => {
+                let $store = $entry.store::<$crate::entry::AHeap>();
+                $what
+            }
+            $crate::entry::Form::Lin => {
+                let $store = $entry.store::<$crate::entry::ALin>();
+                $what
+            }
+            $crate::entry::Form::Pool => {
+                let $store = $entry.store::<$crate::entry::APool>();
+                $what
+            }
+            $crate::entry::Form::OwnTree => {
+                let $store = $entry.store::<$crate::entry::OwnTree>();
+                $what
+            }
+            $crate::entry::Form::FixedTree => {
+                let $store = $entry.store::<$crate::entry::FixedTree>();
+                $what
+            }
+            $crate::entry::Form::GuestTree => {
+                let $store = $entry.store::<$crate::entry::GuestTree>();
+                $what
+            }
+        }
+    };
+}
+
+/// The same with a tree; of another store it is a mismatch.
+macro_rules! with_tree {
+    ($entry:expr, $tree:ident => $what:expr) => {
+        match $entry.form {
+            $crate::entry::Form::OwnTree => {
+                let $tree = $entry.store::<$crate::entry::OwnTree>();
+                $what
+            }
+            $crate::entry::Form::FixedTree => {
+                let $tree = $entry.store::<$crate::entry::FixedTree>();
+                $what
+            }
+            $crate::entry::Form::GuestTree => {
+                let $tree = $entry.store::<$crate::entry::GuestTree>();
+                $what
+            }
+            _ => Err(::kmem::Cond::Mismatch),
+        }
+    };
+}
+
+pub(crate) use {with_store, with_tree};
+
+impl Entry {
+    /// The entry of a store that is there from the start.
+    pub const fn fixed(form: Form, base: NonNull<u8>, owner: NonNull<Self>, start: usize, end: usize) -> Self {
+        Self::new(form, Lies::Fixed, Layout::new::<u8>(), base, Range::new(owner, start, end))
+    }
+
+    const fn new(form: Form, lies: Lies, layout: Layout, base: NonNull<u8>, home: Range) -> Self {
+        let [guests, busy, marked, stamp] = [const { Var::new(0) }; 4];
+        Self { home, form, lies, layout, base, guests, busy, marked, stamp }
+    }
+
+    /// The store, whose type is known from its form.
+    #[inline]
+    pub fn store<T: Placed>(&self) -> &T {
+        debug_assert_eq!(self.form, T::FORM);
+        // SAFETY: the form says that this is what stands behind the entry, and the home's pointer is good for it.
+        unsafe { self.at().cast::<T>().as_ref() }
+    }
+
+    /// The store's address.
+    #[inline]
+    pub fn at(&self) -> NonNull<u8> {
+        // SAFETY: a home has room for the entry and the store behind it.
+        unsafe { self.base.add(ENTRY) }
+    }
+
+    /// A store of this type.
+    ///
+    /// # Errors
+    ///
+    /// `mismatch` if it is another.
+    #[inline]
+    pub fn as_a<T: Placed>(&self) -> Result<&T, Cond> {
+        if self.form == T::FORM { Ok(self.store()) } else { Err(Cond::Mismatch) }
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self.form {
+            Form::Heap => Kind::Heap,
+            Form::Lin => Kind::Lin,
+            Form::Pool => Kind::Pool,
+            Form::OwnTree | Form::FixedTree | Form::GuestTree => Kind::Tree,
+        }
+    }
+
+    /// What a cell is marked with in which a store has something: a kind that cannot be released by the store's own
+    /// functions, and that no header has which was overwritten with zeroes.
+    fn guest_mark(kind: Kind) -> Kind {
+        if kind == Kind::Lin { Kind::Pool } else { Kind::Lin }
+    }
+
+    /// What a cell is marked with in which a guest tree has a node. A tree's own nodes have the mark of a node.
+    pub fn node_mark(&self) -> Kind {
+        if self.kind() == Kind::Tree { Kind::Heap } else { Kind::Tree }
+    }
+
+    pub fn enter(&self) -> Busy<'_> {
+        self.busy.set(self.busy.get() + 1);
+        Busy { entry: self }
+    }
+
+    /// # Errors
+    ///
+    /// `in_use` while another store stands in this one, or code of the caller's runs in the midst of a call.
+    pub fn at_rest(&self) -> Result<(), Cond> {
+        let guests = self.guests.get() > 0 && !seeded("a_host_goes_before_its_guest");
+        if guests || self.busy.get() > 0 { Err(Cond::InUse) } else { Ok(()) }
+    }
+
+    /// Whether a region may be rewound to a mark: no store stands behind it.
+    pub fn may_rewind(&self, serial: usize) -> Result<(), Cond> {
+        let newer = self.guests.get() == 0 || serial >= self.stamp.get() || seeded("a_rewind_takes_a_guests_block");
+        if self.busy.get() == 0 && newer { Ok(()) } else { Err(Cond::InUse) }
+    }
+
+    /// Memory for something of another store, from this one.
+    pub fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
+        let mark = Self::guest_mark(self.kind());
+        self.stamp.set(self.marked.get());
+        with_store!(self, store => {
+            let grant = Source::grant(store, layout)?;
+            // SAFETY: just allocated.
+            unsafe { store.set_kind(grant.bytes.cast(), mark) };
+            Ok(grant)
+        })
+    }
+
+    /// Takes back what [`grant`](Self::grant) gave.
+    ///
+    /// # Safety
+    ///
+    /// It came from there with this layout, and is used no more.
+    pub unsafe fn take_back(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        with_store!(self, store => unsafe { Source::free(store, block, layout) })
+    }
+
+    /// The largest block that the store could give.
+    pub fn largest(&self) -> Option<usize> {
+        with_store!(self, store => Source::largest(store))
+    }
+
+    /// What the store knows of a cell.
+    pub fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
+        with_store!(self, store => store.locate(payload))
+    }
+}
+
+/// A call that is under way.
+pub struct Busy<'e> {
+    entry: &'e Entry,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.entry.busy.set(self.entry.busy.get() - 1);
+    }
+}
+
+/// Takes memory of the process heap for something of a store's, which no caller can release.
+pub fn grant_of_process(layout: Layout) -> Result<Grant, Cond> {
+    let grant = Global.grant(layout)?;
+    // SAFETY: just allocated.
+    unsafe { Global.set_kind(grant.bytes.cast(), Entry::guest_mark(Kind::Heap)) };
+    Ok(grant)
+}
+
+/// Makes a store: `build` is told its entry and, for a fixed one, the bytes that are left.
+pub fn make<T: Placed>(
+    home: Home<'_>,
+    build: impl FnOnce(NonNull<Entry>, Option<From>) -> T,
+) -> Result<NonNull<T>, Cond> {
+    let layout = Layout::from_size_align(ENTRY + size_of::<T>(), MIN_ALIGN).map_err(|_| Cond::BadSize)?;
+    let (base, lies, len) = match home {
+        Home::Process => (grant_of_process(layout)?.bytes.cast::<u8>(), Lies::Process, layout.size()),
+        Home::In(host) => {
+            let block = host.grant(layout)?.bytes.cast::<u8>();
+            (block, Lies::In(NonNull::from(host)), layout.size())
+        }
+        Home::Fixed(bytes, len) => {
+            let pad = bytes.addr().get().wrapping_neg() & (MIN_ALIGN - 1);
+            let len = len.checked_sub(pad).filter(|len| *len >= layout.size()).ok_or(Cond::NoRoom)?;
+            // SAFETY: the caller's bytes are longer than this.
+            (unsafe { bytes.add(pad) }, Lies::Fixed, len)
+        }
+    };
+    let entry = base.cast::<Entry>();
+    let start = base.addr().get();
+    let home = Range::new(entry, start, start + len);
+    // Only fixed bytes can hold what is registered already, and then nothing is written to them.
+    // SAFETY: what is looked for is an address.
+    if matches!(lies, Lies::Fixed) {
+        registry::may_register(start, start + len)?;
+    }
+    // SAFETY: the home is ours, aligned and long enough.
+    unsafe { entry.write(Entry::new(T::FORM, lies, layout, base, home)) };
+    let from = matches!(lies, Lies::Fixed).then(|| {
+        // SAFETY: the home is this long at least.
+        let rest = unsafe { base.add(layout.size()) };
+        let rest = NonNull::slice_from_raw_parts(rest.cast::<MaybeUninit<u8>>(), len - layout.size());
+        // SAFETY: the rest of the caller's bytes, which are the store's until it is destroyed.
+        From::fixed(unsafe { &mut *rest.as_ptr() })
+    });
+    // SAFETY: behind the entry there is room for the store.
+    let store = unsafe { base.add(ENTRY) }.cast::<T>();
+    // SAFETY: as above, aligned.
+    unsafe { store.write(build(entry, from)) };
+    let host = match lies {
+        // SAFETY: it was just asked for the home.
+        Lies::In(host) => Some(unsafe { host.as_ref() }),
+        _ => None,
+    };
+    // SAFETY: the entry stays until the store is destroyed.
+    if let Err(cond) = unsafe { registry::register(entry.cast(), host) } {
+        // SAFETY: just written.
+        let entry = unsafe { entry.as_ref() };
+        // SAFETY: named nowhere.
+        unsafe { go(entry) };
+        return Err(cond);
+    }
+    Ok(store)
+}
+
+/// Destroys a store, if nothing holds it.
+///
+/// # Errors
+///
+/// `in_use` for the process's own tree too; what the store says when its source refuses a block: it is then still there.
+pub fn destroy<T: Placed>(entry: &Entry, tear_down: impl FnOnce(&mut T) -> Result<(), Cond>) -> Result<(), Cond> {
+    entry.at_rest()?;
+    if entry.layout.align() < MIN_ALIGN {
+        return Err(Cond::InUse);
+    }
+    {
+        let _busy = entry.enter();
+        // SAFETY: the form was asked, and the thread that has the store is here: nobody else borrows it.
+        let store = unsafe { entry.at().cast::<T>().as_mut() };
+        tear_down(store)?;
+    }
+    // What its source still has of it goes too.
+    // SAFETY: nobody uses it any more, and it is not dropped again.
+    unsafe { entry.at().cast::<T>().drop_in_place() };
+    // SAFETY: the store is registered.
+    unsafe { registry::forget(NonNull::from(&entry.home)) };
+    // SAFETY: nothing names it any more.
+    unsafe { go(entry) };
+    Ok(())
+}
+
+/// Gives a home back.
+///
+/// # Safety
+///
+/// Nothing uses the store any more.
+unsafe fn go(entry: &Entry) {
+    let (base, layout) = (entry.base, entry.layout);
+    // What is refused stays with who refused it.
+    let _ = match entry.lies {
+        Lies::Fixed => Ok(()),
+        // SAFETY: it came from there with this layout, and is used no more.
+        Lies::Process => unsafe { Source::free(&Global, base, layout) },
+        Lies::In(host) => {
+            // SAFETY: a store in which another stands is not destroyed.
+            let host = unsafe { host.as_ref() };
+            // SAFETY: it came from there with this layout, and is used no more.
+            unsafe { host.take_back(base, layout) }
+        }
+    };
+}

@@ -1,0 +1,340 @@
+//! Which store an address belongs to, among all of the process, without reading what it points to.
+//!
+//! ```text
+//!  memory    ├ home of a ────────────────────────────────────┤      ├ block of b ──────────┤
+//!             entry, store, the caller's bytes (if fixed)            range, what b asked for
+//!                          ├ block of c ─┤                               ├ home of d ─┤
+//!                           outer = home of a                             outer = block of b
+//!
+//!  by start  a's home ── c's block ── b's block ── d's home       a treap, in the ranges themselves
+//! ```
+//!
+//! A range is a stretch of memory that a store has: its home, or a block that it took from its source. Ranges nest and
+//! do not cross, so the one that begins last before an address holds it, or one of those that it lies in does. All
+//! of them stand in the memory that they tell of: registering allocates nothing. (A treap: Seidel and Aragon.)
+//!
+//! One lock is held while the ranges are searched or changed, and no other inside it. The stores that were found last
+//! are kept in a table that is read without it: a store leaves that table under the lock, before its entry goes.
+
+use core::cell::Cell as Var;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use kmem::Cond;
+use kmem::platform::Locked;
+
+use crate::entry::{ENTRY, Entry};
+use crate::granules;
+use crate::seeded::seeded;
+
+/// A stretch of memory that a store has.
+#[repr(C)]
+pub struct Range {
+    left: Var<*const Self>,
+    right: Var<*const Self>,
+    start: usize,
+    end: usize,
+    owner: NonNull<Entry>,
+    outer: Var<*const Self>,
+    /// The store in whose memory it lies; it cannot be destroyed before this is forgotten.
+    host: Var<*const Entry>,
+}
+
+impl Range {
+    pub const fn new(owner: NonNull<Entry>, start: usize, end: usize) -> Self {
+        let none = ptr::null();
+        Self {
+            left: Var::new(none),
+            right: Var::new(none),
+            start,
+            end,
+            owner,
+            outer: Var::new(none),
+            host: Var::new(ptr::null()),
+        }
+    }
+
+    /// Its place among its like, by which the treap is a heap: what is as good as drawn by lot.
+    fn priority(&self) -> usize {
+        (self.start ^ (self.start >> 21)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+type Link = Var<*const Range>;
+
+struct Ranges {
+    root: Link,
+}
+
+// SAFETY: what it leads to is only used under the lock that it stands behind.
+unsafe impl Send for Ranges {}
+
+static RANGES: Locked<Ranges> = Locked::new(Ranges { root: Var::new(ptr::null()) });
+
+/// Stores that were found, by their addresses.
+static KNOWN: [AtomicPtr<Entry>; 64] = [const { AtomicPtr::new(ptr::null_mut()) }; 64];
+
+fn known(store: usize) -> &'static AtomicPtr<Entry> {
+    &KNOWN[((store >> 4) ^ (store >> 10)) % KNOWN.len()]
+}
+
+/// The range that a link leads to.
+fn read<'a>(link: *const Range) -> Option<&'a Range> {
+    // SAFETY: null, or a range that is registered: links are only followed under the lock.
+    unsafe { link.as_ref() }
+}
+
+impl Ranges {
+    /// The range that begins last of those that begin at an address or before it.
+    fn before(&self, address: usize) -> Option<&Range> {
+        let (mut at, mut best) = (read(self.root.get()), None);
+        while let Some(range) = at {
+            if range.start <= address {
+                best = at;
+                at = read(range.right.get());
+            } else {
+                at = read(range.left.get());
+            }
+        }
+        best
+    }
+
+    /// The innermost range that holds an address.
+    fn holding(&self, address: usize) -> Option<&Range> {
+        let mut at = self.before(address);
+        while let Some(range) = at {
+            if address < range.end {
+                return at;
+            }
+            at = read(range.outer.get()).filter(|_| !seeded("an_outer_range_is_forgotten"));
+        }
+        None
+    }
+
+    /// What a range would lie in.
+    fn place(&self, start: usize, end: usize) -> Result<*const Range, Cond> {
+        let outer = self.holding(start);
+        let crosses = outer.is_some_and(|outer| end > outer.end || start == outer.start);
+        let holds = self.before(end - 1).is_some_and(|last| last.start > start);
+        if crosses || holds { Err(Cond::InUse) } else { Ok(outer.map_or(ptr::null(), ptr::from_ref)) }
+    }
+
+    fn insert(&self, new: &Range) {
+        let mut link = &self.root;
+        while let Some(range) = read(link.get()).filter(|range| range.priority() >= new.priority()) {
+            link = if new.start < range.start { &range.left } else { &range.right };
+        }
+        // What was below comes below the new one: what begins before it on the left, the rest on the right.
+        let mut rest = link.replace(new);
+        let (mut left, mut right) = (&new.left, &new.right);
+        while let Some(range) = read(rest) {
+            if range.start < new.start {
+                left.set(rest);
+                left = &range.right;
+                rest = left.get();
+            } else {
+                right.set(rest);
+                right = &range.left;
+                rest = right.get();
+            }
+        }
+        left.set(ptr::null());
+        right.set(ptr::null());
+    }
+
+    fn remove(&self, old: &Range) {
+        let mut link = &self.root;
+        while let Some(range) = read(link.get()).filter(|range| !ptr::eq(*range, old)) {
+            link = if old.start < range.start { &range.left } else { &range.right };
+        }
+        // Of what was below it, the one that is to be above comes up, and so on down.
+        let (mut left, mut right) = (old.left.get(), old.right.get());
+        loop {
+            match (read(left), read(right)) {
+                (Some(one), Some(other)) if one.priority() >= other.priority() => {
+                    link.set(left);
+                    link = &one.right;
+                    left = link.get();
+                }
+                (Some(_), Some(other)) => {
+                    link.set(right);
+                    link = &other.left;
+                    right = link.get();
+                }
+                (Some(_), None) => return link.set(left),
+                (None, _) => return link.set(right),
+            }
+        }
+    }
+
+    /// The store in whose memory something stands that begins at an address.
+    fn host(outer: *const Range, start: usize) -> *const Entry {
+        match read(outer) {
+            Some(range) => range.owner.as_ptr(),
+            None => granules::of(start).map_or(ptr::null(), |granule| ptr::from_ref(granule.owner())),
+        }
+    }
+}
+
+/// Whether bytes can be a store's: they hold nothing that is registered, and cross nothing.
+///
+/// # Errors
+///
+/// `in_use` if they do.
+pub fn may_register(start: usize, end: usize) -> Result<(), Cond> {
+    RANGES.lock().place(start, end).map(drop)
+}
+
+/// Takes a range in. It is counted by the store in whose memory it lies: `host`, or whichever is found there.
+///
+/// # Errors
+///
+/// `in_use` where it holds what is registered already, or crosses it.
+///
+/// # Safety
+///
+/// The range stays where it is, with its owner, until it is forgotten.
+pub unsafe fn register(range: NonNull<Range>, host: Option<&Entry>) -> Result<(), Cond> {
+    // SAFETY: the caller's promise.
+    let range = unsafe { range.as_ref() };
+    let ranges = RANGES.lock();
+    let outer = ranges.place(range.start, range.end)?;
+    range.outer.set(outer);
+    range.host.set(host.map_or_else(|| Ranges::host(outer, range.start), ptr::from_ref));
+    // SAFETY: null, or a store that is there.
+    if let Some(host) = unsafe { range.host.get().as_ref() } {
+        host.guests.set(host.guests.get() + 1);
+    }
+    ranges.insert(range);
+    Ok(())
+}
+
+/// Takes a range out again.
+///
+/// # Safety
+///
+/// It is registered.
+pub unsafe fn forget(range: NonNull<Range>) {
+    // SAFETY: the caller's promise.
+    let range = unsafe { range.as_ref() };
+    let ranges = RANGES.lock();
+    ranges.remove(range);
+    // SAFETY: null, or a store that is there as long as it has a guest.
+    if let Some(host) = unsafe { range.host.get().as_ref() } {
+        host.guests.set(host.guests.get() - 1);
+    }
+    let entry = range.owner.as_ptr();
+    // The home is the last that a store has.
+    if ptr::addr_eq(range, entry) {
+        let slot = known(entry.addr() + ENTRY);
+        if slot.load(Ordering::Relaxed) == entry && !seeded("a_store_is_known_when_it_has_gone") {
+            slot.store(ptr::null_mut(), Ordering::Release);
+        }
+    }
+}
+
+/// The store whose memory holds an address, and no other store's within it does.
+pub fn owner_of<'a>(address: usize) -> Option<&'a Entry> {
+    let ranges = RANGES.lock();
+    // SAFETY: the owner of a registered range is there; who uses a store does not destroy it meanwhile.
+    ranges.holding(address).map(|range| unsafe { range.owner.as_ref() })
+}
+
+/// The store that a pointer from C names.
+///
+/// # Errors
+///
+/// `bad_address` if no store is there.
+#[inline]
+pub fn store<'a, T>(store: *const T) -> Result<&'a Entry, Cond> {
+    let entry = known(store.addr()).load(Ordering::Acquire);
+    if entry.addr().wrapping_add(ENTRY) == store.addr() && !entry.is_null() {
+        // SAFETY: what is known is there; who uses a store does not destroy it meanwhile.
+        return Ok(unsafe { &*entry });
+    }
+    search(store.addr())
+}
+
+#[cold]
+fn search<'a>(store: usize) -> Result<&'a Entry, Cond> {
+    let ranges = RANGES.lock();
+    let owner = ranges.holding(store).map(|range| range.owner).ok_or(Cond::BadAddress)?;
+    if owner.addr().get() + ENTRY != store {
+        return Err(Cond::BadAddress);
+    }
+    known(store).store(owner.as_ptr(), Ordering::Release);
+    // SAFETY: as above.
+    Ok(unsafe { owner.as_ref() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    impl Ranges {
+        /// Proves the ranges: their order, that they nest, and that each is where it can be found.
+        fn check(&self) -> usize {
+            let (mut path, mut at, mut last, mut count) = (Vec::new(), read(self.root.get()), None::<&Range>, 0);
+            while at.is_some() || !path.is_empty() {
+                while let Some(range) = at {
+                    path.push(range);
+                    at = read(range.left.get());
+                }
+                let range = path.pop().expect("something is left");
+                for below in [read(range.left.get()), read(range.right.get())].into_iter().flatten() {
+                    assert!(below.priority() <= range.priority(), "it is a heap");
+                }
+                assert!(last.is_none_or(|last| last.start < range.start), "it is in order");
+                if let Some(outer) = read(range.outer.get()) {
+                    assert!(outer.start < range.start && range.end <= outer.end, "it lies within");
+                }
+                assert!(ptr::eq(self.holding(range.start).expect("it is found"), range));
+                (last, at, count) = (Some(range), read(range.right.get()), count + 1);
+            }
+            count
+        }
+    }
+
+    /// Random ranges come and go: each address is held by the innermost one, as a search of all says too.
+    #[test]
+    fn an_address_is_held_by_the_innermost_range() {
+        let ranges = Ranges { root: Var::new(ptr::null()) };
+        let mut live: Vec<Box<Range>> = Vec::new();
+        let mut dice = 7_u64;
+        let mut roll = |sides: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from((dice >> 33) % sides).expect("small")
+        };
+        for round in 0..6000 {
+            let start = 64 + roll(4000) * 16;
+            let end = start + 16 + roll(if round % 3 == 0 { 2000 } else { 40 }) * 16;
+            let fits =
+                |other: &Range| end <= other.start || start >= other.end || (other.start < start && end <= other.end);
+            match ranges.place(start, end) {
+                Ok(outer) => {
+                    assert!(live.iter().all(|other| fits(other)), "what is let in crosses nothing and holds nothing");
+                    let range = Box::new(Range::new(NonNull::dangling(), start, end));
+                    range.outer.set(outer);
+                    ranges.insert(&range);
+                    live.push(range);
+                }
+                Err(_) => assert!(!live.iter().all(|other| fits(other)), "what is kept out does"),
+            }
+            if live.len() > 60 || roll(3) == 0 {
+                // A range that holds others goes after them.
+                let holds_none = |range: &Range| !live.iter().any(|other| ptr::eq(other.outer.get(), range));
+                if let Some(at) = (0..live.len()).find(|at| holds_none(&live[*at]) && roll(4) == 0) {
+                    let range = live.swap_remove(at);
+                    ranges.remove(&range);
+                }
+            }
+            let address = roll(70_000);
+            let within = live.iter().filter(|range| range.start <= address && address < range.end);
+            let innermost = within.max_by_key(|range| range.start).map(|range| ptr::from_ref(&**range));
+            assert_eq!(ranges.holding(address).map(ptr::from_ref), innermost);
+            assert_eq!(ranges.check(), live.len());
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What there must be.
+
+use std::ffi::c_void;
+
+pub const OK: u32 = 0;
+pub const BAD_SIZE: u32 = 2;
+pub const NO_ROOM: u32 = 4;
+pub const BAD_ADDRESS: u32 = 5;
+pub const MISMATCH: u32 = 6;
+pub const IN_USE: u32 = 7;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Lin = 1,
+    Heap = 2,
+    Pool = 3,
+    Ref = 4,
+    Tree = 5,
+}
+
+/// A store, by its place in the world; the process heap is none, the process's own tree is store 0.
+pub type StoreId = usize;
+
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub kind: Kind,
+    pub handle: *mut c_void,
+    pub live: bool,
+    /// In which store it stands.
+    pub host: Option<StoreId>,
+    /// The bytes that it was given, if it is fixed.
+    pub room: Option<usize>,
+    /// When it was made.
+    pub born: u64,
+    pub cellsz: usize,
+    pub tainted: bool,
+    /// Marks, oldest first: what was there when they were taken.
+    pub marks: Vec<Mark>,
+    /// Of a tree: its root.
+    pub root: *mut c_void,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    pub record: *const c_void,
+    pub serial: usize,
+    /// Cells that are newer go with a rewind.
+    pub age: u64,
+    pub live: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub kind: Kind,
+    pub at: *mut c_void,
+    pub len: usize,
+    pub live: bool,
+    /// None is the process heap.
+    pub store: Option<StoreId>,
+    pub fill: u8,
+    pub refs: usize,
+    pub age: u64,
+    pub tainted: bool,
+    /// Of a node; none is the tree's root.
+    pub parent: Option<usize>,
+    pub children: Vec<usize>,
+    pub destructors: Vec<usize>,
+    pub guard: Option<bool>,
+    pub name: Option<u8>,
+    pub quota: usize,
+}
+
+/// Bytes that a node counts for.
+pub const NODE: usize = 64;
+
+impl Cell {
+    pub fn new(kind: Kind, at: *mut c_void, len: usize, store: Option<StoreId>, age: u64) -> Self {
+        Self {
+            kind,
+            at,
+            len,
+            live: true,
+            store,
+            fill: 0,
+            refs: 1,
+            age,
+            tainted: false,
+            parent: None,
+            children: Vec::new(),
+            destructors: Vec::new(),
+            guard: None,
+            name: None,
+            quota: 0,
+        }
+    }
+
+    /// Writes what tells this cell from others.
+    pub fn paint(&mut self, fill: u8) {
+        self.fill = fill;
+        // SAFETY: a live cell of this length.
+        unsafe { self.at.cast::<u8>().write_bytes(fill, self.len) };
+    }
+
+    /// Whether it is all there, up to a length.
+    pub fn is_whole(&self, len: usize) -> bool {
+        // SAFETY: a live cell of this length at least, all of it written to.
+        let bytes = unsafe { std::slice::from_raw_parts(self.at.cast::<u8>(), len) };
+        bytes.iter().all(|byte| *byte == self.fill)
+    }
+}
+
+#[derive(Default)]
+pub struct World {
+    pub stores: Vec<Store>,
+    pub cells: Vec<Cell>,
+    pub age: u64,
+}
+
+impl World {
+    /// A node and all below it, parent before children, siblings in their order.
+    pub fn subtree(&self, top: usize) -> Vec<usize> {
+        let (mut nodes, mut rest) = (Vec::new(), vec![top]);
+        while let Some(node) = rest.pop() {
+            nodes.push(node);
+            rest.extend(self.cells[node].children.iter().rev());
+        }
+        nodes
+    }
+
+    pub fn subtree_bytes(&self, top: usize) -> usize {
+        self.subtree(top).iter().map(|node| self.cells[*node].len + NODE).sum()
+    }
+
+    /// The node and all above it.
+    pub fn upward(&self, node: Option<usize>) -> Vec<usize> {
+        std::iter::successors(node, |node| self.cells[*node].parent).collect()
+    }
+
+    /// Whether the quotas from here upward have room for more; what a move brings along is told by `but`.
+    pub fn has_quota(&self, node: Option<usize>, more: usize, but: Option<usize>) -> bool {
+        self.upward(node).into_iter().all(|above| {
+            let quota = self.cells[above].quota;
+            if quota == 0 || more == 0 {
+                return true;
+            }
+            let below = self.subtree(above);
+            let moved = but.filter(|but| below.contains(but)).map_or(0, |but| self.subtree_bytes(but));
+            self.subtree_bytes(above) - moved + more <= quota
+        })
+    }
+
+    /// Whether a store has others in it.
+    pub fn has_guests(&self, store: StoreId) -> bool {
+        self.stores.iter().any(|guest| guest.live && guest.host == Some(store))
+    }
+
+    pub fn live_in(&self, store: StoreId) -> Vec<usize> {
+        (0..self.cells.len()).filter(|cell| self.cells[*cell].live && self.cells[*cell].store == Some(store)).collect()
+    }
+}
