@@ -343,7 +343,7 @@ impl fmt::Debug for Head {
 /// The header ends where the payload begins, so that the payload's address is enough to find it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame {
-    /// The whole block, as its source is asked for it.
+    /// The whole block, from its start to the payload's end.
     pub(crate) block: Layout,
     /// From the block's start to the payload.
     pub(crate) offset: usize,
@@ -359,6 +359,16 @@ impl Frame {
         let size = offset + payload.size();
         let block = Layout::from_size_align(size, align).map_err(|_| Cond::BadSize)?;
         Ok(Self { block, offset })
+    }
+
+    /// The block as its source is asked for it: a payload of no size has an address of its own in it too.
+    #[inline(always)]
+    pub(crate) fn asked(&self) -> Layout {
+        if self.block.size() > self.offset {
+            return self.block;
+        }
+        // Only the last block of all would be too long to be longer.
+        Layout::from_size_align(self.offset + 1, self.block.align()).unwrap_or(self.block)
     }
 
     /// Where the payload begins in a block of this alignment.

@@ -184,20 +184,13 @@ fn make<S: Store>(source: &S, layout: Layout, wish: Wish) -> Result<NonNull<[u8]
     source.head().ops().ok_or(Cond::Mismatch)?;
     let header = if wish.hook.is_some() { HOOKED } else { HEADER };
     let frame = Frame::new(header, layout, source.least_align())?;
-    let whole = whole(&frame);
-    let block = if wish.zeroed { source.alloc_zeroed(whole) } else { source.alloc(whole) };
+    let asked = frame.asked();
+    let block = if wish.zeroed { source.alloc_zeroed(asked) } else { source.alloc(asked) };
     let block = block?.cast::<u8>();
     // SAFETY: just allocated by us.
     unsafe { source.set_kind(block, Kind::Ref) };
     let payload = build(block, &frame, source.head_ptr(), wish.hook);
     Ok(NonNull::slice_from_raw_parts(payload, layout.size()))
-}
-
-/// The block as its store is asked for it: a payload of no size has an address of its own in it.
-fn whole(frame: &Frame) -> Layout {
-    let size = frame.block.size().max(frame.offset + 1);
-    // Only the last block of all would be too long to be longer.
-    Layout::from_size_align(size, frame.block.align()).unwrap_or(frame.block)
 }
 
 /// Writes the front of a new cell in a block of a store, and gives its payload.
@@ -691,7 +684,7 @@ impl Going<'_> {
         // SAFETY: the payload lies this far into the block.
         let block = unsafe { self.payload.sub(offset) };
         // SAFETY: the block came from this store with this layout and is used no more.
-        unsafe { (ops.free_block)(src, block, whole(&self.frame)) }
+        unsafe { (ops.free_block)(src, block, self.frame.asked()) }
     }
 }
 
@@ -768,7 +761,7 @@ pub(crate) unsafe fn sibling(payload: NonNull<u8>, layout: Layout) -> Result<Non
     let least = unsafe { (ops.least_align)(src) };
     let frame = Frame::new(HEADER, layout, least)?;
     // SAFETY: the caller's promise.
-    let block = unsafe { (ops.alloc)(src, whole(&frame)) }?.cast::<u8>();
+    let block = unsafe { (ops.alloc)(src, frame.asked()) }?.cast::<u8>();
     // SAFETY: just allocated by us.
     unsafe { (ops.set_kind)(src, block, Kind::Ref) };
     Ok(NonNull::slice_from_raw_parts(build(block, &frame, src, None), layout.size()))
