@@ -61,11 +61,12 @@ const KINDS: u16 = 0b11 << 12;
 /// The mark of a free cell that is the last on its list; and of one on none.
 pub(crate) const NONE: u16 = 0x7fff;
 
-/// The bits for what a cell is used as.
+/// The bits for what a cell is used as: one of the four kinds that a heap's cell is ever marked with.
 pub(crate) const fn kind_bits(kind: Kind) -> u16 {
     match kind {
         Kind::Ref => 1 << 12,
         Kind::Tree => 2 << 12,
+        Kind::Lin => 3 << 12,
         _ => 0,
     }
 }
@@ -75,6 +76,7 @@ pub(crate) const fn kind_of(mark: u16) -> Kind {
     match (mark & KINDS) >> 12 {
         1 => Kind::Ref,
         2 => Kind::Tree,
+        3 => Kind::Lin,
         _ => Kind::Heap,
     }
 }

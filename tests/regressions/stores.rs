@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use kmem::inspect::Inspect;
-use kmem::{Cond, Fixed, Heap, Layer, Lin, Owned, Pool, Ref, Source, Store, Tree, refs};
+use kmem::{Cond, Fixed, Heap, Kind, Layer, Lin, Owned, Pool, Ref, Source, Store, Tree, refs};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -380,5 +380,20 @@ fn what_has_no_size_has_an_address_of_its_own() {
     tree.destroy().unwrap();
     drop(tree);
     assert_eq!(heap.stats().live, 400, "the heap's own, and the counted ones");
+    heap.check().unwrap();
+}
+
+/// A cell that is marked as another kind's, so that no caller can release it, was the heap's own again in a span.
+#[test]
+fn a_cell_in_a_span_keeps_the_mark_of_another_kind() {
+    let heap = Heap::new_in(Fickle::default());
+    for kind in [Kind::Lin, Kind::Ref, Kind::Tree] {
+        let cell = heap.alloc(LAYOUT).unwrap().cast();
+        unsafe { heap.set_kind(cell, kind) };
+        assert_eq!(heap.locate(cell).map(|found| found.kind), Ok(kind));
+        assert_eq!(unsafe { heap.free(cell) }, Err(Cond::Mismatch));
+        unsafe { Source::free(&heap, cell, LAYOUT) }.unwrap();
+    }
+    assert_eq!(heap.stats().live, 0);
     heap.check().unwrap();
 }
