@@ -1,7 +1,12 @@
 //! Quotas, names and reports of trees: random calls beside sums made anew, with every structure checked after each.
-
-// Its sizes are those of 64 bits.
-#![cfg(target_pointer_width = "64")]
+//!
+//! Its sizes are those of 64 bits.
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a test states one reason for a row of calls"
+)]
+#![cfg(all(feature = "platform", target_pointer_width = "64"))]
 
 use std::alloc::Layout;
 use std::ffi::CStr;

@@ -35,7 +35,7 @@ pub const NODE: usize = size_of::<Node>();
 const REF: usize = size_of::<kmem::RefCell>();
 
 /// How many trees may lie in each other, the innermost in the nodes of the next.
-pub const NESTED: usize = 8;
+pub(crate) const NESTED: usize = 8;
 
 /// An answer that settles the matter, though it is a refusal.
 fn settles(cond: Cond) -> bool {

@@ -503,7 +503,12 @@ impl Script<'_> {
             return;
         }
         let _ = parent;
+        // What has moved stands behind the marks that there are.
+        let moves = kind == Kind::Lin && now != at;
+        self.world.age += u64::from(moves);
+        let age = self.world.age;
         let cell = &mut self.world.cells[cell];
+        cell.age = if moves { age } else { cell.age };
         cell.at = now;
         assert!(cell.is_whole(len.min(before)), "resizing keeps the bytes");
         cell.len = len;
