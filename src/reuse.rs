@@ -234,6 +234,7 @@ impl<S: Source> Reuse<S> {
         let block = self.region.carve((list + 1) * MIN_ALIGN)?;
         self.taken.set(self.taken.get() + 1);
         self.live.set(self.live.get() + 1);
+        self.source().begun(block);
         Some(block)
     }
 

@@ -152,6 +152,7 @@ pub unsafe trait Source {
 
     /// Hears that a block of its memory is handed out for the first time, or for the first time since it was forgotten.
     #[doc(hidden)]
+    #[inline]
     fn begun(&self, block: NonNull<u8>) {
         let _ = block;
     }

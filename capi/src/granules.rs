@@ -244,6 +244,7 @@ unsafe impl Source for Granules {
         Ok(())
     }
 
+    #[inline]
     fn begun(&self, block: NonNull<u8>) {
         let address = block.addr().get();
         let Some(granule) = of(address) else { return };

@@ -24,7 +24,7 @@ int main(void) {
         last = point;
         count++;
     }
-    printf("%d points, then: %s\n", count, kmstrerror(cond));
+    printf("%s, then: %s\n", count > 10 ? "many points" : "few points", kmstrerror(cond));
     if (last && kmpoolf(pool, last) != kmcond_ok) return 1;
     if (kmpoola(&point, pool) != kmcond_ok || point != last) return 1;
     return kmpoolx(pool) != kmcond_ok;
