@@ -324,10 +324,3 @@ pub(super) fn prefer_large_pages(start: NonNull<u8>, len: usize) {
     #[cfg(not(unix))]
     let _ = (start, len);
 }
-
-/// The most bytes that were live whenever somebody looked.
-pub(super) fn peak(now: usize) -> usize {
-    use core::sync::atomic::AtomicUsize;
-    static PEAK: AtomicUsize = AtomicUsize::new(0);
-    PEAK.fetch_max(now, Ordering::Relaxed).max(now)
-}

@@ -52,6 +52,19 @@ fn occupy(state: u8) -> Result<&'static Local, Cond> {
     }
 }
 
+/// Looks at each local, whoever has it.
+pub(super) fn each(mut look: impl FnMut(&Local)) {
+    #[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
+    here().into_iter().for_each(&mut look);
+    let mut next = NonNull::new(ALL.load(Ordering::Acquire));
+    while let Some(local) = next {
+        // SAFETY: what is on the list stays for ever.
+        let local: &Local = unsafe { local.as_ref() };
+        look(local);
+        next = NonNull::new(local.sibling.load(Ordering::Relaxed));
+    }
+}
+
 /// Somebody put something into the mail of a local: if nobody has it, it is looked through now.
 #[cold]
 pub(super) fn look_after(local: &Local) {

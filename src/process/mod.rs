@@ -356,7 +356,10 @@ fn stats() -> Stats {
             }
         });
     });
-    Stats { live, bytes, peak: ground::peak(bytes), held: pool.held() + pool.solos.bytes }
+    // Each part had its most at a time of its own, so that together there may have been less.
+    let mut peak = pool.solos.peak;
+    here::each(|local| peak += local.peak());
+    Stats { live, bytes, peak: peak.max(bytes), held: pool.held() + pool.solos.bytes }
 }
 
 fn check() -> Result<(), Broken> {

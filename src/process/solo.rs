@@ -34,6 +34,8 @@ pub(super) struct Solos {
     ranges: Ranges,
     pub(super) live: usize,
     pub(super) bytes: usize,
+    /// The most bytes that there were.
+    pub(super) peak: usize,
 }
 
 fn block(offset: usize, layout: Layout) -> Result<Layout, Cond> {
@@ -62,7 +64,7 @@ impl Solo {
 
 impl Solos {
     pub(super) const fn new() -> Self {
-        Self { ranges: Ranges::new(), live: 0, bytes: 0 }
+        Self { ranges: Ranges::new(), live: 0, bytes: 0, peak: 0 }
     }
 
     /// The block whose payload begins at an address.
@@ -80,6 +82,7 @@ impl Solos {
         unsafe { self.ranges.insert(&raw const solo.range) };
         self.live += 1;
         self.bytes += len;
+        self.peak = self.peak.max(self.bytes);
     }
 
     fn remove(&mut self, solo: &Solo) -> Result<usize, Cond> {

@@ -3,10 +3,10 @@
 use core::cell::Cell as Var;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
 use super::segment::{Segment, Span, Spans};
-use super::{CLASSES, Class, Ground, LIVE, Mark, NONE, RUN, mail};
+use super::{CLASSES, Class, Ground, LIVE, Mark, NONE, RUN, Seen, mail};
 use crate::Cond;
 use crate::cell::{MIN_ALIGN as UNIT, inside};
 use crate::poison::{hide, show};
@@ -99,7 +99,7 @@ pub(crate) struct Local {
     out: Var<usize>,
     bytes: Var<usize>,
     /// The most bytes that there were.
-    peak: Var<usize>,
+    peak: Seen<AtomicUsize>,
     /// For the ground: when it was last asked what is due.
     pub(crate) stamp: Var<u64>,
     pub(crate) ticks: Var<u32>,
@@ -131,7 +131,7 @@ impl Local {
             held: Var::new(0),
             out: Var::new(0),
             bytes: Var::new(0),
-            peak: Var::new(0),
+            peak: Seen(AtomicUsize::new(0)),
             stamp: Var::new(0),
             ticks: Var::new(0),
             mail: AtomicPtr::new(ptr::null_mut()),
