@@ -81,13 +81,21 @@ pub(super) struct Extra {
     /// Whose it is; the root for the common one.
     owner: Var<*const Node>,
     hooks: Var<*mut Hook>,
-    guard: Var<Option<(Ask, *mut ())>>,
-    name: Var<Option<NonNull<Name>>>,
-    quota: Var<Option<Quota>>,
+    /// What fewer still have; null if the node has none of it. So a root takes no more room than it has to.
+    rare: Var<*mut Rare>,
     /// In the root's: what was told to the tree for those that find it by a node.
     context: Var<*mut ()>,
     /// Whether the tree counts it among those that have something to run or ask.
     counted: Var<bool>,
+}
+
+/// A guard, a name, a quota.
+#[repr(C)]
+struct Rare {
+    /// First, for the reason that a hook's link is.
+    name: Var<Option<NonNull<Name>>>,
+    guard: Var<Option<(Ask, *mut ())>>,
+    quota: Var<Option<Quota>>,
 }
 
 /// A destructor on a node's list, the newest first.
@@ -138,9 +146,7 @@ impl Extra {
             root: Var::new(root.as_ptr()),
             owner: Var::new(root.as_ptr()),
             hooks: Var::new(ptr::null_mut()),
-            guard: Var::new(None),
-            name: Var::new(None),
-            quota: Var::new(None),
+            rare: Var::new(ptr::null_mut()),
             context: Var::new(context),
             counted: Var::new(false),
         }
@@ -196,31 +202,36 @@ impl N {
         iter::successors(read(first), |hook| read(hook.next.get())).count()
     }
 
+    fn rare<'a>(self) -> Option<&'a Rare> {
+        // SAFETY: null, or a record that lives as long as the node's extra.
+        self.own_extra().and_then(|extra| unsafe { extra.rare.get().as_ref() })
+    }
+
     pub(super) fn is_guarded(self) -> bool {
-        self.own_extra().is_some_and(|extra| extra.guard.get().is_some())
+        self.rare().is_some_and(|rare| rare.guard.get().is_some())
     }
 
     pub(super) fn quota(self) -> Option<Quota> {
-        self.own_extra().and_then(|extra| extra.quota.get())
+        self.rare().and_then(|rare| rare.quota.get())
     }
 
-    /// Sets the quota of a node that has an extra of its own, and gives the one that it had.
+    /// Sets the quota of a node that has room for one, and gives the one that it had.
     pub(super) fn put_quota(self, quota: Option<Quota>) -> Option<Quota> {
-        self.own_extra().and_then(|extra| extra.quota.replace(quota))
+        self.rare().and_then(|rare| rare.quota.replace(quota))
     }
 
     pub(super) fn name_ptr(self) -> Option<NonNull<Name>> {
-        self.own_extra().and_then(|extra| extra.name.get())
+        self.rare().and_then(|rare| rare.name.get())
     }
 
-    /// Sets the name of a node that has an extra of its own, and gives the one that it had.
+    /// Sets the name of a node that has room for one, and gives the one that it had.
     pub(super) fn replace_name(self, name: Option<NonNull<Name>>) -> Option<NonNull<Name>> {
-        self.own_extra().and_then(|extra| extra.name.replace(name))
+        self.rare().and_then(|rare| rare.name.replace(name))
     }
 
     /// Whether the node's guard refuses.
     pub(super) fn refuses(self) -> bool {
-        let guard = self.own_extra().and_then(|extra| extra.guard.get());
+        let guard = self.rare().and_then(|rare| rare.guard.get());
         // SAFETY: whoever set the guard promised that it may be asked so while the node is live.
         guard.is_some_and(|(guard, context)| unsafe { guard.refuses(self.payload(), context) })
     }
@@ -586,14 +597,14 @@ impl<S: Source> Tree<S> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
         match guard {
-            None => node.own_extra().iter().for_each(|extra| extra.guard.set(None)),
-            Some(_) => self.make_extra(node)?.guard.set(guard),
+            None => node.rare().iter().for_each(|rare| rare.guard.set(None)),
+            Some(_) => self.make_rare(node)?.guard.set(guard),
         }
         Ok(())
     }
 
     /// The node's own extra, made if it has none.
-    pub(super) fn make_extra<'a>(&self, node: N) -> Result<&'a Extra, Cond> {
+    fn make_extra<'a>(&self, node: N) -> Result<&'a Extra, Cond> {
         let common = node.extra().ok_or(Cond::FailAssert)?;
         let own = match node.own_extra() {
             Some(own) => own,
@@ -610,6 +621,24 @@ impl<S: Source> Tree<S> {
             self.count_hooked(self.hooked.get() + 1);
         }
         Ok(own)
+    }
+
+    /// The node's room for a guard, a name and a quota, made if it has none.
+    fn make_rare<'a>(&self, node: N) -> Result<&'a Rare, Cond> {
+        let extra = self.make_extra(node)?;
+        if extra.rare.get().is_null() {
+            let place = self.source.alloc(Layout::new::<Rare>())?.cast::<Rare>();
+            let none = Rare { name: Var::new(None), guard: Var::new(None), quota: Var::new(None) };
+            // SAFETY: just allocated for it.
+            unsafe { place.write(none) };
+            extra.rare.set(place.as_ptr());
+        }
+        node.rare().ok_or(Cond::FailAssert)
+    }
+
+    /// Makes room for a name or a quota.
+    pub(super) fn make_room_for_rare(&self, node: N) -> Result<(), Cond> {
+        self.make_rare(node).map(drop)
     }
 
     fn count_hooked(&self, nodes: usize) {
@@ -638,10 +667,13 @@ impl<S: Source> Tree<S> {
             extra.hooks.set(unsafe { hook.as_ref() }.next.get());
             self.free_part(hook);
         }
-        if let Some(name) = extra.name.take() {
+        if let Some(name) = node.replace_name(None) {
             self.free_name(name);
         }
         self.lift_quota(node);
+        if let Some(rare) = NonNull::new(extra.rare.replace(ptr::null_mut())) {
+            self.free_part(rare);
+        }
         if extra.counted.replace(false) {
             self.count_hooked(self.hooked.get() - 1);
         }
@@ -652,7 +684,7 @@ impl<S: Source> Tree<S> {
 
     fn free_part<T>(&self, part: NonNull<T>) {
         const { assert!(size_of::<T>() >= size_of::<Refused>() && align_of::<T>() >= align_of::<Refused>()) };
-        // SAFETY: a hook or an extra was allocated from the source with the layout of its type, nothing
+        // SAFETY: a hook, an extra or its rare part was allocated from the source with the layout of its type, nothing
         // links to it any more, and it is long enough.
         unsafe { self.give_to_source(part.cast(), Layout::new::<T>()) };
     }

@@ -81,7 +81,7 @@ impl<S: Source> Tree<S> {
         let new = match name {
             None => None,
             Some(name) => {
-                self.make_extra(node)?;
+                self.make_room_for_rare(node)?;
                 Some(self.make_name(name)?)
             }
         };

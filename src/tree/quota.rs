@@ -114,7 +114,7 @@ impl<S: Source> Tree<S> {
         match bytes {
             Some(bytes) => {
                 let used = node.subtree_size();
-                self.make_extra(node)?;
+                self.make_room_for_rare(node)?;
                 if node.put_quota(Some(Quota { bytes, used })).is_none() {
                     self.count_quotas(self.quotas.get() + 1);
                 }
