@@ -16,7 +16,7 @@ use crate::run;
 /// collections of the nightly library are tested here too.
 pub fn address(_: &Machine, tally: &mut Tally) -> Result<()> {
     let suites = "--lib --test conformance --test regressions --test faults --test inspect --test typed --test misuse \
-                  --test kept --test reuse --test teardown";
+                  --test kept --test teardown";
     let features = "--features allocator-api2,alloc-api --test collections";
     let mut test =
         run::cargo(&format!("test -p kmem --target x86_64-unknown-linux-gnu --no-fail-fast {suites} {features}"));
