@@ -102,7 +102,7 @@ fn nothing_is_kept_where_that_was_said() {
     assert_eq!(Kept.bytes(), 0);
 }
 
-/// Takes everything that is kept, and looks for a byte that is not zero.
+/// Takes everything that is kept, and looks for eight of a byte in a row: one alone may be a part of an address.
 #[cfg(feature = "shred")]
 fn leaves(byte: u8) -> bool {
     let mut found = false;
@@ -110,8 +110,10 @@ fn leaves(byte: u8) -> bool {
         while let Ok(run) = Kept.map(len)
             && !run.zeroed
         {
+            let mut row = 0;
             for at in 0..len {
-                found |= unsafe { run.start.add(at).read() } == byte;
+                row = if unsafe { run.start.add(at).read() } == byte { row + 1 } else { 0 };
+                found |= row == 8;
             }
             unsafe { Native.unmap(run.start, run.len) }.expect("taken back");
         }
