@@ -7,7 +7,7 @@ use core::iter;
 use core::ptr::{self, NonNull};
 
 use super::name::Name;
-use super::node::{HEADER, N, Node};
+use super::node::{N, Node};
 use super::quota::Quota;
 use super::release::Refused;
 use super::{Tree, care};
@@ -130,13 +130,9 @@ struct Hook {
 /// The address is that of a node of some tree.
 #[must_use]
 pub unsafe fn context_of(node: NonNull<u8>) -> *mut () {
-    // SAFETY: the caller's promise: a header stands before the payload.
-    let header = unsafe { node.sub(HEADER) };
-    // SAFETY: as above.
-    let node = unsafe { N::new(header.cast()) };
-    // SAFETY: the extra that all nodes of a tree share, or find by their own, is in its root as long as they are there.
-    let context = |root: N| unsafe { root.payload().cast::<Extra>().as_ref() }.context.get();
-    node.root().map_or(ptr::null_mut(), context)
+    // SAFETY: the caller's promise.
+    let node = unsafe { N::of_payload(node) };
+    node.root().and_then(N::extra).map_or(ptr::null_mut(), |extra| extra.context.get())
 }
 
 impl Extra {
@@ -255,9 +251,8 @@ impl<S: Source> Tree<S> {
     /// ```
     pub fn set_context(&self, context: *mut ()) {
         self.context.set(context);
-        if let Some(root) = N::of(self.root.get()) {
-            // SAFETY: the extra that all nodes share is in the root as long as that is there.
-            unsafe { root.payload().cast::<Extra>().as_ref() }.context.set(context);
+        if let Some(extra) = N::of(self.root.get()).and_then(N::extra) {
+            extra.context.set(context);
         }
     }
 
@@ -300,7 +295,7 @@ impl<S: Source> Tree<S> {
     #[inline(always)]
     pub unsafe fn is_plain_node(&self, node: NonNull<u8>) -> bool {
         // SAFETY: the caller's promise.
-        unsafe { Self::at(node) }.is_plain()
+        unsafe { N::of_payload(node) }.is_plain()
     }
 
     /// What a node is used as: `tree`, or another kind if something else stands in it.

@@ -439,20 +439,7 @@ impl<S: Source> Tree<S> {
     #[inline(always)]
     unsafe fn node(&self, payload: NonNull<u8>) -> Result<N, Cond> {
         // SAFETY: the caller's promise.
-        Self::live(unsafe { Self::at(payload) })
-    }
-
-    /// The node of a payload.
-    ///
-    /// # Safety
-    ///
-    /// As for [`node`](Self::node).
-    #[inline(always)]
-    unsafe fn at(payload: NonNull<u8>) -> N {
-        // SAFETY: the caller's promise: a header stands before the payload.
-        let header = unsafe { payload.sub(HEADER) };
-        // SAFETY: as above.
-        unsafe { N::new(header.cast()) }
+        Self::live(unsafe { N::of_payload(payload) })
     }
 
     #[inline(always)]
@@ -575,7 +562,7 @@ impl<S: Source> Tree<S> {
     #[inline(always)]
     pub unsafe fn free(&self, node: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
-        self.release(unsafe { Self::at(node) })
+        self.release(unsafe { N::of_payload(node) })
     }
 
     /// Destroys all payloads of the subtree, then releases it.
@@ -670,9 +657,9 @@ impl<S: Source> Tree<S> {
     #[inline(always)]
     pub unsafe fn move_to(&self, node: NonNull<u8>, parent: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
-        let node = unsafe { Self::at(node) };
+        let node = unsafe { N::of_payload(node) };
         // SAFETY: the caller's promise.
-        let parent = unsafe { Self::at(parent) };
+        let parent = unsafe { N::of_payload(parent) };
         self.move_node(node, parent)
     }
 

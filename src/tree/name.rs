@@ -116,7 +116,7 @@ impl<S: Source> Tree<S> {
     /// The address is that of a node of this tree, and the name is used no longer than it has it.
     pub unsafe fn name<'a>(&self, node: NonNull<u8>) -> Result<Option<&'a CStr>, Cond> {
         // SAFETY: the caller's promise.
-        match unsafe { Self::at(node) } {
+        match unsafe { N::of_payload(node) } {
             node if node.is_live() || node.is_doomed() => Ok(node.name()),
             _ => Err(Cond::FailAssert),
         }

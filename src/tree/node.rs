@@ -229,6 +229,19 @@ impl N {
         Self(header)
     }
 
+    /// The node of a payload.
+    ///
+    /// # Safety
+    ///
+    /// As for [`new`](Self::new), of the header that stands before the payload.
+    #[inline(always)]
+    pub(super) const unsafe fn of_payload(payload: NonNull<u8>) -> Self {
+        // SAFETY: the caller's promise: a header stands before the payload.
+        let header = unsafe { payload.sub(HEADER) };
+        // SAFETY: as above.
+        unsafe { Self::new(header.cast()) }
+    }
+
     /// What a link leads to.
     #[inline]
     pub(super) fn of(link: *const Node) -> Option<Self> {

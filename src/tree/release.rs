@@ -135,18 +135,21 @@ impl<S: Source> Tree<S> {
 
     /// Whether a node is all that there is but the root, and nothing needs care.
     pub(super) fn is_alone(&self, top: N) -> bool {
-        let alone = |root: N| root.child() == Some(top) && root.lastchild() == Some(top);
-        self.is_plain() && N::of(self.root.get()).is_some_and(alone)
+        self.is_plain() && self.root_of_only(top, top).is_some()
+    }
+
+    /// The root, if siblings `first` to `last` are all that it has.
+    fn root_of_only(&self, first: N, last: N) -> Option<N> {
+        let only = |root: &N| root.child() == Some(first) && root.lastchild() == Some(last);
+        N::of(self.root.get()).filter(only)
     }
 
     /// The same, of siblings `first` to `last`, if there is nothing else but the root.
     fn release_plain_siblings_at_once(&self, first: N, last: N) -> bool {
-        let root = N::of(self.root.get());
-        if Some(first) == root {
+        if Some(first) == N::of(self.root.get()) {
             return self.release_at_once(None);
         }
-        let all = |root: &N| root.child() == Some(first) && root.lastchild() == Some(last);
-        root.filter(all).is_some_and(|root| self.release_at_once(Some(root)))
+        self.root_of_only(first, last).is_some_and(|root| self.release_at_once(Some(root)))
     }
 
     fn subtree_refuses(&self, top: N) -> bool {

@@ -146,7 +146,7 @@ impl<S: Source> Tree<S> {
     /// The address is that of a live node of this tree.
     pub unsafe fn look_over(&self, node: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
-        let top = unsafe { Self::at(node) };
+        let top = unsafe { N::of_payload(node) };
         let whole = |node: N, parent: N, before: Option<N>| {
             let used = !matches!(node.kind(), None | Some(Kind::None | Kind::Fail));
             let live = used && matches!(node.state(), Some(State::Live | State::Doomed));

@@ -74,12 +74,12 @@ impl Arena {
     #[inline(never)]
     fn count_secrets(&self) -> usize {
         let secret = secret();
+        // SAFETY: what was handed out is inside the arena, written or zero.
         let read = |at: usize| unsafe { self.base.as_ptr().add(at).read_volatile() };
         let mut count = 0;
         let mut last = 0_u64;
         let whole = u64::from_be_bytes(secret);
         for at in 0..self.used.get() {
-            // SAFETY (read): inside the arena.
             last = last << 8 | u64::from(read(at));
             // Payloads repeat it, so that any rotation of it is a piece of eight bytes of one.
             count += usize::from((0..8).any(|turn| last == whole.rotate_left(8 * turn)));
