@@ -80,17 +80,18 @@ pub fn command(args: &[String]) -> Result<ExitCode> {
         if let Err(error) = (step.run)(&machine, &mut tally) {
             tally.check(Err(error));
         }
-        if tally == Tally::default() {
+        if tally.is_empty() {
             tally.check(Err(anyhow::anyhow!("the step checked nothing")));
         }
         println!("--- {}: {} passed, {} failed, {}", step.name, tally.passed, tally.failed, clock(began));
-        total.add(tally);
         report.push((step.name, tally, began.elapsed()));
     }
     println!("\n=== all steps, {}", clock(start));
     for (name, tally, took) in report {
         let verdict = if tally.failed == 0 { "ok" } else { "FAILED" };
         println!("{verdict:<7} {name:<14} {:>6} passed {:>4} failed {:>8}", tally.passed, tally.failed, spell(took));
+        tally.failures.iter().for_each(|failure| println!("        {failure}"));
+        total.add(tally);
     }
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -23,12 +23,14 @@ use anyhow::{Result, bail};
 use crate::run;
 
 /// What the checks of one step, or of all, came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Tally {
     /// Tests, and checks of one command, that passed.
     pub passed: u64,
     /// And that failed.
     pub failed: u64,
+    /// What failed, as far as the output has a name for it: told again at the end, where a reader of a long log looks.
+    pub failures: Vec<String>,
 }
 
 impl Tally {
@@ -39,6 +41,7 @@ impl Tally {
             Err(error) => {
                 println!("FAILED: {error:#}");
                 self.failed += 1;
+                self.failures.push(format!("{error:#}").lines().next().unwrap_or_default().to_owned());
             }
         }
     }
@@ -69,10 +72,10 @@ impl Tally {
     pub fn tests_of_some_at_once(&mut self, commands: Vec<Command>) {
         let mut all = Tally::default();
         all.at_once(commands, |tally, command, output| match Self::of(output) {
-            (Tally { passed: 0, failed: 0 }, Ok(true)) => {}
+            (sum, Ok(true)) if sum.is_empty() => {}
             (sum, result) => tally.judge(command, sum, result),
         });
-        if all == Tally::default() {
+        if all.is_empty() {
             self.check(Err(anyhow::anyhow!("none of the programs has a test")));
         }
         self.add(all);
@@ -120,9 +123,11 @@ impl Tally {
 
     /// Adds the results that a line of output tells, if it tells any.
     fn read(&mut self, line: &str) {
-        if let Some(result) = summary(line) {
-            self.add(result);
+        if let Some((passed, failed)) = summary(line) {
+            self.passed += passed;
+            self.failed += failed;
         }
+        self.failures.extend(failure(line).map(str::to_owned));
     }
 
     /// Counts what a command's tests came to, and whether it ended as they say.
@@ -131,7 +136,7 @@ impl Tally {
             Err(error) => Some(error),
             Ok(false) if sum.failed == 0 => Some(anyhow::anyhow!("{} failed", run::shown(command))),
             Ok(true) if sum.failed > 0 => Some(anyhow::anyhow!("tests failed, but {} did not", run::shown(command))),
-            Ok(_) if sum.passed + sum.failed == 0 => Some(anyhow::anyhow!("{} ran no test", run::shown(command))),
+            Ok(_) if sum.is_empty() => Some(anyhow::anyhow!("{} ran no test", run::shown(command))),
             Ok(_) => None,
         };
         self.add(sum);
@@ -140,10 +145,16 @@ impl Tally {
         }
     }
 
-    /// Adds another's counts.
+    /// Adds what another came to.
     pub fn add(&mut self, other: Tally) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.failures.extend(other.failures);
+    }
+
+    /// Whether nothing was checked.
+    pub fn is_empty(&self) -> bool {
+        self.passed + self.failed == 0
     }
 }
 
@@ -154,7 +165,9 @@ impl Tally {
 ///       Tests  1 failed | 45 passed (46)
 ///   17 passed (25.0s)
 /// ```
-fn summary(line: &str) -> Option<Tally> {
+///
+/// Gives how many passed, and how many failed.
+fn summary(line: &str) -> Option<(u64, u64)> {
     let counts: Vec<&str> =
         if let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) {
             counts.split("; ").collect()
@@ -173,8 +186,22 @@ fn summary(line: &str) -> Option<Tally> {
         })
     };
     let (passed, failed) = (count("passed"), count("failed"));
-    (passed.is_some() || failed.is_some())
-        .then(|| Tally { passed: passed.unwrap_or_default(), failed: failed.unwrap_or_default() })
+    (passed.is_some() || failed.is_some()).then(|| (passed.unwrap_or_default(), failed.unwrap_or_default()))
+}
+
+/// The name of the test that a line says has failed:
+///
+/// ```text
+/// test actions::shrink ... FAILED
+///   ✘  12 e2e/views.spec.ts:36:1 › every view draws its store (1.9s)
+///  FAIL  test/lin.test.ts > marks > rewind
+/// ```
+fn failure(line: &str) -> Option<&str> {
+    if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix("FAILED")) {
+        return Some(name.trim_end().trim_end_matches('.').trim_end());
+    }
+    let rest = line.trim_start();
+    rest.strip_prefix("✘ ").or_else(|| rest.strip_prefix("FAIL  ")).map(str::trim)
 }
 
 /// An error unless the condition holds.
@@ -192,28 +219,41 @@ mod tests {
     #[test]
     fn summaries_of_rust_are_read() {
         let native = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
-        assert_eq!(summary(native), Some(Tally { passed: 12, failed: 0 }));
+        assert_eq!(summary(native), Some((12, 0)));
         let wasm = "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 filtered out; finished in 0.05s";
-        assert_eq!(summary(wasm), Some(Tally { passed: 3, failed: 2 }));
+        assert_eq!(summary(wasm), Some((3, 2)));
         assert_eq!(summary("test result"), None);
         assert_eq!(summary("test a::b ... ok"), None);
     }
 
     #[test]
     fn summaries_of_the_web_are_read() {
-        assert_eq!(summary("      Tests  46 passed (46)"), Some(Tally { passed: 46, failed: 0 }));
-        assert_eq!(summary("      Tests  1 failed | 45 passed (46)"), Some(Tally { passed: 45, failed: 1 }));
+        assert_eq!(summary("      Tests  46 passed (46)"), Some((46, 0)));
+        assert_eq!(summary("      Tests  1 failed | 45 passed (46)"), Some((45, 1)));
         assert_eq!(summary(" Test Files  4 passed (4)"), None);
-        assert_eq!(summary("  17 passed (25.0s)"), Some(Tally { passed: 17, failed: 0 }));
-        assert_eq!(summary("  2 failed"), Some(Tally { passed: 0, failed: 2 }));
+        assert_eq!(summary("  17 passed (25.0s)"), Some((17, 0)));
+        assert_eq!(summary("  2 failed"), Some((0, 2)));
         assert_eq!(summary("  2 failed to say what"), None);
+    }
+
+    #[test]
+    fn a_failed_test_is_named() {
+        assert_eq!(failure("test actions::shrink ... FAILED"), Some("actions::shrink"));
+        assert_eq!(failure("test actions::shrink ... ok"), None);
+        assert_eq!(failure("test result: FAILED. 3 passed; 2 failed"), None);
+        assert_eq!(
+            failure("  ✘  12 e2e/a.spec.ts:3:1 › a title (1.9s)"),
+            Some("12 e2e/a.spec.ts:3:1 › a title (1.9s)")
+        );
+        assert_eq!(failure("  ✓  12 e2e/a.spec.ts:3:1 › a title (1.9s)"), None);
+        assert_eq!(failure(" FAIL  test/lin.test.ts > marks"), Some("test/lin.test.ts > marks"));
     }
 
     #[test]
     fn a_run_without_tests_has_failed() {
         let mut tally = Tally::default();
         tally.tests(&mut run::command("true"));
-        assert_eq!(tally, Tally { passed: 0, failed: 1 });
+        assert_eq!((tally.passed, tally.failed), (0, 1));
     }
 
     #[test]
@@ -222,7 +262,7 @@ mod tests {
         let print = "echo 'test result: FAILED. 3 passed; 2 failed; 0 ignored'; exit 101";
         tally.tests(run::command("sh").args(["-c", print]));
         tally.tests(run::command("sh").args(["-c", "exit 101"]));
-        assert_eq!(tally, Tally { passed: 3, failed: 3 });
+        assert_eq!((tally.passed, tally.failed), (3, 3));
     }
 
     #[test]
@@ -235,10 +275,10 @@ mod tests {
         };
         let good = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'";
         tally.tests_at_once(vec![sh(good), sh("exit 1"), sh(good), sh("true")]);
-        assert_eq!(tally, Tally { passed: 4, failed: 2 });
+        assert_eq!((tally.passed, tally.failed), (4, 2));
         tally.tests_of_some_at_once(vec![sh(good), sh("true"), sh("exit 1")]);
-        assert_eq!(tally, Tally { passed: 6, failed: 3 });
+        assert_eq!((tally.passed, tally.failed), (6, 3));
         tally.tests_of_some_at_once(vec![sh("true")]);
-        assert_eq!(tally, Tally { passed: 6, failed: 4 });
+        assert_eq!((tally.passed, tally.failed), (6, 4));
     }
 }
