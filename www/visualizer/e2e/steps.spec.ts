@@ -40,7 +40,9 @@ test('buttons and keys go a step on and back, and to the ends', async ({ page })
 
 test('playing goes on by itself, pauses, and ends at the end', async ({ page }) => {
   await open(page);
-  await story(page, 'reuse');
+  // So long that it is still playing when somebody looks, however late.
+  await run(page, MANY);
+  await page.locator('#to-start').click();
   await page.locator('#speed').selectOption('60');
   await page.locator('#play').click();
   await expect(page.locator('#play')).toHaveAttribute('aria-label', 'Pause');
@@ -51,6 +53,10 @@ test('playing goes on by itself, pauses, and ends at the end', async ({ page }) 
   const paused = await step(page);
   await page.waitForTimeout(120);
   expect(await step(page)).toBe(paused);
+  await page.locator('#to-end').click();
+  for (let back = 0; back < 3; back++) await page.locator('#step-back').click();
+  expect(await step(page)).toBeLessThan(await page.evaluate(() => window.kmem?.session.length ?? 0));
+  await page.locator('#stage').focus();
   await page.keyboard.press(' ');
   await page.waitForFunction(
     () => !window.kmem?.session.playing && window.kmem?.session.step === window.kmem?.session.length,
