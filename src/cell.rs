@@ -40,9 +40,9 @@ pub const MIN_ALIGN: usize = 2 * size_of::<usize>();
 /// use core::alloc::Layout;
 /// use kmem::{Cell, Heap, Kind, Pages};
 ///
-/// let heap = Heap::new_in(Pages::new());
+/// let heap = Heap::new_in(Pages::new()).first_block(4096);
 /// let cell = heap.alloc(Layout::new::<[u64; 4]>())?;
-/// // SAFETY: a live cell of a heap has its header right before it.
+/// // SAFETY: with a first block of a given size, a live cell of a heap has its header right before it.
 /// let header = unsafe { cell.cast::<Cell>().sub(1).as_ref() };
 /// assert_eq!((header.kind(), header.size()), (Some(Kind::Heap), 32 + size_of::<Cell>()));
 /// # Ok::<(), kmem::Cond>(())
@@ -143,9 +143,9 @@ impl Cell {
     /// use core::alloc::Layout;
     /// use kmem::{Cell, Heap, Pages};
     ///
-    /// let heap = Heap::new_in(Pages::new());
+    /// let heap = Heap::new_in(Pages::new()).first_block(4096);
     /// let cell = heap.alloc(Layout::new::<[u8; 100]>())?;
-    /// // SAFETY: a live cell of a heap has its header right before it.
+    /// // SAFETY: with a first block of a given size, a live cell of a heap has its header right before it.
     /// let header = unsafe { cell.cast::<Cell>().sub(1).as_ref() };
     /// assert_eq!(header.size(), 100 + size_of::<Cell>());
     /// # Ok::<(), kmem::Cond>(())
@@ -161,10 +161,10 @@ impl Cell {
     /// use core::alloc::Layout;
     /// use kmem::{Cell, Heap, Pages, Store};
     ///
-    /// let heap = Heap::new_in(Pages::new());
+    /// let heap = Heap::new_in(Pages::new()).first_block(4096);
     /// let key = heap.alloc(Layout::new::<[u8; 32]>())?.cast();
     /// heap.taint_cell(key)?;
-    /// // SAFETY: a live cell of a heap has its header right before it.
+    /// // SAFETY: with a first block of a given size, a live cell of a heap has its header right before it.
     /// assert!(unsafe { key.cast::<Cell>().sub(1).as_ref() }.is_tainted());
     /// # Ok::<(), kmem::Cond>(())
     /// ```
@@ -184,9 +184,9 @@ impl Cell {
     /// use core::alloc::Layout;
     /// use kmem::{Cell, Heap, Pages};
     ///
-    /// let heap = Heap::new_in(Pages::new());
+    /// let heap = Heap::new_in(Pages::new()).first_block(4096);
     /// let cell = heap.alloc(Layout::new::<[u64; 4]>())?;
-    /// // SAFETY: a live cell of a heap has its header right before it.
+    /// // SAFETY: with a first block of a given size, a live cell of a heap has its header right before it.
     /// let header = unsafe { cell.cast::<Cell>().sub(1).as_ref() };
     /// assert_eq!(header.layout().map(|layout| layout.size()), Some(32 + size_of::<Cell>()));
     /// # Ok::<(), kmem::Cond>(())
@@ -343,7 +343,7 @@ impl fmt::Debug for Head {
 /// The header ends where the payload begins, so that the payload's address is enough to find it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame {
-    /// The whole block, as its source is asked for it.
+    /// The whole block, from its start to the payload's end.
     pub(crate) block: Layout,
     /// From the block's start to the payload.
     pub(crate) offset: usize,
@@ -359,6 +359,16 @@ impl Frame {
         let size = offset + payload.size();
         let block = Layout::from_size_align(size, align).map_err(|_| Cond::BadSize)?;
         Ok(Self { block, offset })
+    }
+
+    /// The block as its source is asked for it: a payload of no size has an address of its own in it too.
+    #[inline(always)]
+    pub(crate) fn asked(&self) -> Layout {
+        if self.block.size() > self.offset {
+            return self.block;
+        }
+        // Only the last block of all would be too long to be longer.
+        Layout::from_size_align(self.offset + 1, self.block.align()).unwrap_or(self.block)
     }
 
     /// Where the payload begins in a block of this alignment.

@@ -15,7 +15,7 @@
 //!
 //! | what you have | kind | store | costs |
 //! |---|---|---|---|
-//! | things of any size that come and go in any order | `heap` | [`Heap`] | 16 |
+//! | things of any size that come and go in any order | `heap` | [`Heap`] | 2 to 4; long or bounded 16 |
 //! | things that all go at once, at the end of a phase | `lin` | [`Lin`] | 0; with [`Headers`] 16 |
 //! | many things of one size that come and go | `pool` | [`Pool`] | 0; with [`Headers`] 16 |
 //! | a thing that several share, and nobody knows who is last | `ref` | [`Ref`], [`AtomicRef`]; raw [`refs`] | 16; 32 |
@@ -143,6 +143,8 @@ mod lin;
 mod pages;
 mod poison;
 mod pool;
+#[cfg(feature = "platform")]
+mod process;
 mod ptr;
 mod ranges;
 pub mod refs;
@@ -150,6 +152,7 @@ mod report;
 mod reuse;
 mod seeded;
 mod source;
+mod spans;
 mod store;
 mod table;
 pub mod tree;
@@ -168,10 +171,12 @@ pub use kept::Kept;
 pub use kind::Kind;
 pub use lin::{Lin, Mark, Scope};
 #[cfg(feature = "platform")]
-pub use pages::{Global, Pages};
+pub use pages::Pages;
 #[cfg(all(feature = "platform", unix))]
 pub use pages::{Protected, Protection};
 pub use pool::{Pool, PoolCell};
+#[cfg(feature = "platform")]
+pub use process::{Decay, Global, GlobalHeap};
 pub use ptr::{Ptr, copy, dup, free, stat, stat_unsized, zero, zero_object};
 #[cfg(feature = "shred")]
 pub use ptr::{shred, taint};

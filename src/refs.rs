@@ -184,7 +184,8 @@ fn make<S: Store>(source: &S, layout: Layout, wish: Wish) -> Result<NonNull<[u8]
     source.head().ops().ok_or(Cond::Mismatch)?;
     let header = if wish.hook.is_some() { HOOKED } else { HEADER };
     let frame = Frame::new(header, layout, source.least_align())?;
-    let block = if wish.zeroed { source.alloc_zeroed(frame.block) } else { source.alloc(frame.block) };
+    let asked = frame.asked();
+    let block = if wish.zeroed { source.alloc_zeroed(asked) } else { source.alloc(asked) };
     let block = block?.cast::<u8>();
     // SAFETY: just allocated by us.
     unsafe { source.set_kind(block, Kind::Ref) };
@@ -683,7 +684,7 @@ impl Going<'_> {
         // SAFETY: the payload lies this far into the block.
         let block = unsafe { self.payload.sub(offset) };
         // SAFETY: the block came from this store with this layout and is used no more.
-        unsafe { (ops.free_block)(src, block, layout) }
+        unsafe { (ops.free_block)(src, block, self.frame.asked()) }
     }
 }
 
@@ -760,7 +761,7 @@ pub(crate) unsafe fn sibling(payload: NonNull<u8>, layout: Layout) -> Result<Non
     let least = unsafe { (ops.least_align)(src) };
     let frame = Frame::new(HEADER, layout, least)?;
     // SAFETY: the caller's promise.
-    let block = unsafe { (ops.alloc)(src, frame.block) }?.cast::<u8>();
+    let block = unsafe { (ops.alloc)(src, frame.asked()) }?.cast::<u8>();
     // SAFETY: just allocated by us.
     unsafe { (ops.set_kind)(src, block, Kind::Ref) };
     Ok(NonNull::slice_from_raw_parts(build(block, &frame, src, None), layout.size()))

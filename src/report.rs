@@ -9,7 +9,7 @@ pub struct Stats {
     pub live: usize,
     /// Bytes of the live cells, with their headers and rounding.
     pub bytes: usize,
-    /// The most bytes that were live at once.
+    /// The most bytes that were live at once; of a store in parts, the sum of what each part had at most.
     pub peak: usize,
     /// Bytes that the store holds from its source.
     pub held: usize,

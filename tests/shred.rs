@@ -44,26 +44,27 @@ fn filled(bytes: NonNull<[u8]>) -> NonNull<u8> {
 /// What is not tainted is left alone, so that looking at the memory does show something.
 #[test]
 fn what_is_not_tainted_stays() {
-    let arena = Arena::new(1 << 20);
-    let mut lin = Lin::new_in(&arena);
-    let cells = [(); 3].map(|()| filled(lin.alloc(CELL).expect("room")));
-    let pool = Pool::new_in(CELL, &arena);
-    let cell = filled(pool.alloc().expect("room"));
-    let heap = Heap::new_in(&arena);
-    let block = filled(heap.alloc(CELL).expect("room"));
-    // SAFETY: live cells of their stores, used no more.
-    unsafe {
-        lin.free(cells[1], CELL).expect("live");
-        pool.free(cell).expect("live");
-        heap.free(block).expect("live");
+    for arena in Arena::both(2 << 20) {
+        let mut lin = Lin::new_in(&arena);
+        let cells = [(); 3].map(|()| filled(lin.alloc(CELL).expect("room")));
+        let pool = Pool::new_in(CELL, &arena);
+        let cell = filled(pool.alloc().expect("room"));
+        let heap = Heap::new_in(&arena);
+        let block = filled(heap.alloc(CELL).expect("room"));
+        // SAFETY: live cells of their stores, used no more.
+        unsafe {
+            lin.free(cells[1], CELL).expect("live");
+            pool.free(cell).expect("live");
+            heap.free(block).expect("live");
+        }
+        lin.reset();
+        assert_eq!(cells.map(|cell| left(cell, SIZE)), [SIZE; 3]);
+        // A free cell has a link in it, a free block its size and links.
+        assert!(left(cell, SIZE) >= SIZE - 8 && left(block, SIZE) >= SIZE - 40);
+        drop((lin, pool, heap));
+        assert!(arena.secrets() > 5 * (SIZE - 60));
+        assert_eq!(arena.live(), 0);
     }
-    lin.reset();
-    assert_eq!(cells.map(|cell| left(cell, SIZE)), [SIZE; 3]);
-    // A free cell has a link in it, a free block its size and links.
-    assert!(left(cell, SIZE) >= SIZE - 8 && left(block, SIZE) >= SIZE - 40);
-    drop((lin, pool, heap));
-    assert!(arena.secrets() > 5 * (SIZE - 60));
-    assert_eq!(arena.live(), 0);
 }
 
 /// The feature takes no room when it is on, and leaves no mark when it is off.

@@ -40,6 +40,12 @@ impl Watch {
         result
     }
 
+    /// Adds what another thread has taken for the same operations.
+    #[cfg(native)]
+    pub fn also(&mut self, ns: f64) {
+        self.ns += ns;
+    }
+
     /// How many a large work is to take: under callgrind, which is fifty times slower, a tenth.
     pub const fn size(&self, full: usize) -> usize {
         if self.counting && full > 100_000 { full / 10 } else { full }

@@ -136,6 +136,8 @@ pub enum Advice {
     WipeOnFork,
     /// Backed by huge pages where the system has them.
     HugePage,
+    /// Not needed as they are: the system has the memory back, and they are zero when they are used again.
+    Discard,
 }
 
 /// What only some platforms can do with pages; the others do not have this trait.
@@ -185,7 +187,7 @@ pub unsafe trait Protect: Platform {
     ///
     /// # Safety
     ///
-    /// The pages came from `map`.
+    /// The pages came from `map`; what is discarded, nobody needs.
     unsafe fn advise(&self, start: NonNull<u8>, len: usize, advice: Advice) -> Result<(), Cond>;
 }
 

@@ -37,7 +37,7 @@ cfg_if::cfg_if! {
         pub use unix::Native;
     } else if #[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64"))] {
         pub mod linux_x86_64;
-        pub use linux_x86_64::Native;
+        pub use linux_x86_64::{Native, set_thread_word, thread_word};
     } else if #[cfg(all(target_arch = "wasm32", target_os = "unknown"))] {
         mod wasm32;
         pub use wasm32::{Grown, Native};

@@ -47,6 +47,15 @@ impl<T: ?Sized> Locked<T> {
         Guard { lock: self }
     }
 
+    /// Opens the lock.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread has locked it, and its guard was forgotten.
+    pub unsafe fn unlock(&self) {
+        self.held.store(false, Ordering::Release);
+    }
+
     /// Hands out the value if nobody else has it just now.
     ///
     /// ```

@@ -115,8 +115,9 @@ unsafe impl Protect for Native {
                     Advice::DontDump => libc::MADV_DONTDUMP,
                     Advice::WipeOnFork => 18, // MADV_WIPEONFORK, which not every libc names
                     Advice::HugePage => libc::MADV_HUGEPAGE,
+                    Advice::Discard => libc::MADV_DONTNEED,
                 };
-                // SAFETY: none of these changes a byte in this process.
+                // SAFETY: of these only `Discard` changes a byte, which the caller does not need.
                 done(unsafe { libc::madvise(start.as_ptr().cast(), len, advice) })
             } else {
                 let _ = (start, len, advice);

@@ -10,6 +10,7 @@ use core::cell::Cell as Var;
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
+use super::small::Under;
 use super::{HEADER, Heap, bins};
 use crate::bits::Bits;
 use crate::cell::{MIN_ALIGN, inside, round_up};
@@ -33,6 +34,9 @@ pub(super) struct Chunk {
     /// Live cells in it.
     live: Var<usize>,
     solo: Var<bool>,
+    /// Whether its cells lie in spans, and whether it came as a segment.
+    spans: Var<bool>,
+    segment: Var<bool>,
 }
 
 const HEAD: usize = round_up(size_of::<Chunk>());
@@ -87,7 +91,16 @@ impl Chunk {
         unsafe { self.next.get().as_ref() }
     }
 
-    fn layout(&self) -> Layout {
+    /// Whether its cells lie in spans.
+    #[inline]
+    pub(super) fn has_spans(&self) -> bool {
+        self.spans.get()
+    }
+
+    fn layout<S: Source>(&self) -> Layout {
+        if self.segment.get() {
+            return Under::<S>::layout();
+        }
         // SAFETY: the source granted a block of this size and alignment.
         unsafe { Layout::from_size_align_unchecked(self.size(), MIN_ALIGN) }
     }
@@ -231,6 +244,8 @@ impl<S: Source> Heap<S> {
                 first: Var::new(round_up(HEAD + 2 * Bits::bytes(size))),
                 live: Var::new(0),
                 solo: Var::new(false),
+                spans: Var::new(false),
+                segment: Var::new(false),
             },
         );
         self.clear_chunk(chunk);
@@ -240,6 +255,7 @@ impl<S: Source> Heap<S> {
     /// Makes a chunk that holds nothing any more, whatever it was for, one free block for all.
     pub(super) fn share(&self, chunk: &Chunk) {
         chunk.solo.set(false);
+        chunk.spans.set(false);
         chunk.first.set(round_up(HEAD + 2 * Bits::bytes(chunk.size())));
         self.clear_chunk(chunk);
     }
@@ -264,9 +280,10 @@ impl<S: Source> Heap<S> {
         }
         let grant = self.source.grant(ask)?;
         let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len());
-        if size > left {
-            // SAFETY: just granted, and used by nobody.
-            unsafe { self.source.free(start, ask) }?;
+        // A source that gives more than was asked (whole pages) may take the heap over its limit; refused, the block
+        // would be lost: better a few pages over the limit than some each time.
+        // SAFETY: just granted, and used by nobody.
+        if size > left && unsafe { self.source.free(start, ask) }.is_ok() {
             return Err(Cond::NoRoom);
         }
         let front = start.addr().get() + HEAD + HEADER;
@@ -281,10 +298,33 @@ impl<S: Source> Heap<S> {
                 first: Var::new(payload_at - HEADER),
                 live: Var::new(0),
                 solo: Var::new(true),
+                spans: Var::new(false),
+                segment: Var::new(false),
             },
         );
         self.begin_cell(chunk, chunk.first(), layout, extent);
         Ok((inside(chunk.first(), HEADER), grant.zeroed))
+    }
+
+    /// A chunk for spans, and whether what is behind its head is zero.
+    pub(super) fn take_segment(&self, layout: Layout) -> Result<(NonNull<u8>, bool), Cond> {
+        let grant = self.source.grant(layout)?;
+        let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len());
+        self.adopt(
+            start,
+            Chunk {
+                range: Range::new(start, size),
+                next: Var::new(ptr::null()),
+                prev: Var::new(ptr::null()),
+                size: Var::new(size),
+                first: Var::new(HEAD),
+                live: Var::new(0),
+                solo: Var::new(false),
+                spans: Var::new(true),
+                segment: Var::new(true),
+            },
+        );
+        Ok((start, grant.zeroed))
     }
 
     /// What becomes of a shared chunk whose last cell has gone: one is kept, another goes back.
@@ -313,7 +353,7 @@ impl<S: Source> Heap<S> {
         self.ranges.remove(chunk.range());
         show(chunk.start(), chunk.size());
         // SAFETY: the chunk came from the source with this layout, and nothing in it is used.
-        if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout()) } {
+        if let Err(cond) = unsafe { self.source.free(chunk.start(), chunk.layout::<S>()) } {
             // SAFETY: it was in until just now.
             unsafe { self.ranges.insert(chunk.range()) };
             return Err(cond);
@@ -351,6 +391,10 @@ impl<S: Source> Heap<S> {
             return;
         }
         for chunk in self.all_chunks() {
+            if chunk.has_spans() {
+                self.wipe_small(chunk);
+                continue;
+            }
             self.each_block(chunk, &mut |block, size, live| {
                 let payload = inside(block, HEADER);
                 if live {

@@ -14,6 +14,8 @@
 //! address is told from every other without reading what it points to; the *edge map* has a bit for
 //! each free block's last unit, so that a block that is freed finds a free one before it.
 //!
+//! Small cells lie in spans instead ([`small`]), where the source has room for them.
+//!
 //! A block that is larger than most has a chunk to itself ([`solo`](chunk)), given back when it is freed.
 //!
 //! Invariants: no two free blocks touch; every free block longer than a unit is on the list of its
@@ -22,6 +24,7 @@
 
 mod bins;
 mod chunk;
+mod small;
 mod store;
 mod walk;
 
@@ -37,6 +40,7 @@ use crate::inspect::fields::{Field, Form, Front, after};
 use crate::poison::{hide, show};
 use crate::ranges::Ranges;
 use crate::seeded::seeded;
+use crate::spans::Local;
 use crate::store::Ops;
 use crate::wipe::wipe_if;
 use crate::{Cond, Fixed, Kind, Ptr, Source, Stats, Store};
@@ -45,6 +49,7 @@ use bins::Bins;
 pub(crate) use bins::FREE;
 use chunk::Chunk;
 pub(crate) use chunk::FRONT as BLOCK;
+use small::Small;
 
 /// Bytes of the first chunk, unless asked otherwise.
 const FIRST: usize = 64 << 10;
@@ -57,8 +62,9 @@ const HEADER: usize = size_of::<Cell>();
 
 /// A heap (libk's `kmheap`): memory of any size, released in any order.
 ///
-/// Every cell has a header, so it can be released by its address alone, tainted by itself, and handed
-/// on as a managed pointer. Whatever is not a live cell's address is refused with `bad_address`.
+/// Every cell can be released by its address alone, tainted by itself, and handed on as a managed pointer. Where the
+/// source has no bound, small cells have nothing in front of them; in a heap with a first block of a given size or a
+/// limit, and in the caller's bytes, each has a header. Whatever is not a live cell's address is refused with `bad_address`.
 ///
 /// ```
 /// use core::alloc::Layout;
@@ -87,6 +93,13 @@ pub struct Heap<S: Source> {
     last: Var<usize>,
     bins: Bins,
     ranges: Ranges,
+    /// Where small cells lie.
+    small: Var<Small>,
+    /// The owner of the spans, if there are any.
+    local: Var<*const Local>,
+    /// Its block, which may be there without it, and how long that is.
+    block: Var<*const Local>,
+    block_len: Var<usize>,
     growth: Growth,
     /// A walk is under way, whose visitor must change nothing.
     frozen: Var<bool>,
@@ -159,13 +172,17 @@ impl<S: Source> Heap<S> {
             last: Var::new(0),
             bins: Bins::new(),
             ranges: Ranges::new(),
+            small: Var::new(Small::Undecided),
+            local: Var::new(ptr::null()),
+            block: Var::new(ptr::null()),
+            block_len: Var::new(0),
             growth,
             frozen: Var::new(false),
             source,
         }
     }
 
-    /// The size in bytes of the first chunk: a start, not a limit.
+    /// The size in bytes of the first chunk: a start, not a limit. All cells then have headers.
     ///
     /// ```
     /// use core::alloc::Layout;
@@ -179,10 +196,11 @@ impl<S: Source> Heap<S> {
     #[must_use]
     pub const fn first_block(mut self, bytes: usize) -> Self {
         self.growth.first = bytes;
+        self.small = Var::new(Small::Tags);
         self
     }
 
-    /// The most bytes that the heap may hold from its source; beyond, it says `no_room`.
+    /// The most bytes that the heap may hold from its source; beyond, it says `no_room`. All cells then have headers.
     ///
     /// ```
     /// use core::alloc::Layout;
@@ -194,6 +212,7 @@ impl<S: Source> Heap<S> {
     #[must_use]
     pub const fn limit(mut self, bytes: usize) -> Self {
         self.growth.limit = bytes;
+        self.small = Var::new(Small::Tags);
         self
     }
 
@@ -230,7 +249,11 @@ impl<S: Source> Heap<S> {
     ///
     /// `no_room` when the source has none, or what else it says; `bad_size` for a size over what an
     /// object can have.
+    #[inline]
     pub fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
+        if let Some(cell) = self.take_hot(layout) {
+            return Ok(NonNull::slice_from_raw_parts(cell, layout.size()));
+        }
         self.take(layout).map(|(payload, _)| NonNull::slice_from_raw_parts(payload, layout.size()))
     }
 
@@ -425,7 +448,9 @@ impl<S: Source> Heap<S> {
         self.last.set(0);
         self.bins.clear();
         self.idle.set(ptr::null());
-        self.give_back_chunks()
+        self.local.set(ptr::null());
+        let chunks = self.give_back_chunks();
+        self.give_back_owner().and(chunks)
     }
 
     /// Figures, kept as cells come and go.
@@ -443,7 +468,15 @@ impl<S: Source> Heap<S> {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats { live: self.live.get(), bytes: self.bytes.get(), peak: self.peak.get(), held: self.held.get() }
+        let mut stats =
+            Stats { live: self.live.get(), bytes: self.bytes.get(), peak: self.peak.get(), held: self.held.get() };
+        if let Some(local) = self.spans() {
+            let small = local.totals();
+            stats.live += small.live;
+            stats.bytes += small.bytes;
+            stats.peak += local.peak();
+        }
+        stats
     }
 
     /// `in_use` while a walk is under way.
@@ -457,6 +490,14 @@ impl<S: Source> Heap<S> {
         // No object is larger than half the address space; with the rest it must still be a number.
         if layout.size() > isize::MAX as usize / 2 || layout.align() > isize::MAX as usize / 4 {
             return Err(Cond::BadSize);
+        }
+        self.decide();
+        if self.is_small(layout) {
+            match self.take_small(layout) {
+                // The source has no segment, or does not align as one is to be: then no cell is small.
+                Err(_) if self.spans().is_none_or(Local::is_empty) => self.do_without_spans(),
+                cell => return Ok((cell?, false)),
+            }
         }
         let size = if seeded("cell_is_a_byte_short") { layout.size().saturating_sub(1) } else { layout.size() };
         let extent = HEADER + round_up(size);
@@ -523,6 +564,11 @@ impl<S: Source> Heap<S> {
     unsafe fn give_back(&self, payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
         self.thaw()?;
         let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
+        if chunk.has_spans() {
+            let place = self.place(chunk, payload).ok_or(Cond::BadAddress)?;
+            self.give_small(&place, shred);
+            return Ok(());
+        }
         let header = self.header(payload);
         let extent = extent(header);
         let shred = shred || header.is_tainted() || self.id.is_tainted();
@@ -589,24 +635,38 @@ impl<S: Source> Heap<S> {
         if new.size() > isize::MAX as usize / 2 {
             return Err(Cond::BadSize);
         }
-        let header = self.header(payload);
         let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
+        if chunk.has_spans() {
+            let place = self.place(chunk, payload).ok_or(Cond::BadAddress)?;
+            if self.settle_small(&place, new) {
+                return Ok(NonNull::slice_from_raw_parts(payload, new.size()));
+            }
+            let moved = self.alloc(new)?.cast::<u8>();
+            // SAFETY: both cells are live and distinct; this many bytes are in each.
+            unsafe { payload.copy_to_nonoverlapping(moved, place.size().min(new.size())) };
+            self.become_like(moved, place.kind(), place.is_tainted());
+            self.give_small(&place, false);
+            return Ok(NonNull::slice_from_raw_parts(moved, new.size()));
+        }
+        let header = self.header(payload);
+        // What becomes small moves to a span: where a cell is, its layout says.
+        let stays = !self.is_small(new);
         let (old, wanted) = (extent(header), HEADER + round_up(new.size()));
         let shred = header.is_tainted() || self.id.is_tainted();
-        let in_place = if chunk.is_solo() {
-            wanted >= SOLO && wanted <= chunk.room_from(payload) + HEADER && wanted > chunk.size() / 2
-        } else {
-            wanted <= old || self.extend(chunk, payload, old, wanted)
-        };
+        let in_place = stays
+            && if chunk.is_solo() {
+                wanted >= SOLO && wanted <= chunk.room_from(payload) + HEADER && wanted > chunk.size() / 2
+            } else {
+                wanted <= old || self.extend(chunk, payload, old, wanted)
+            };
         if in_place {
             self.settle(chunk, payload, old, new.size());
             return Ok(NonNull::slice_from_raw_parts(payload, new.size()));
         }
-        let fits_here = chunk.is_solo() && wanted <= old;
         let moved = match self.alloc(new) {
             Ok(moved) => moved.cast::<u8>(),
             // A large cell that shrinks moves to let go of its chunk; it need not.
-            Err(_) if fits_here => {
+            Err(_) if !self.is_small(new) && chunk.is_solo() && wanted <= old => {
                 self.settle(chunk, payload, old, new.size());
                 return Ok(NonNull::slice_from_raw_parts(payload, new.size()));
             }
@@ -616,14 +676,34 @@ impl<S: Source> Heap<S> {
         let kept = if seeded("resize_loses_a_byte") { kept.saturating_sub(1) } else { kept };
         // SAFETY: both cells are live and distinct; this many bytes are in each.
         unsafe { payload.copy_to_nonoverlapping(moved, kept) };
-        let to = self.header(moved);
-        if !seeded("taint_is_lost_when_a_cell_moves") {
-            to.inherit_taint(header);
-        }
-        to.set_kind(header.kind().unwrap_or(Kind::Heap));
+        let tainted = header.is_tainted() && !seeded("taint_is_lost_when_a_cell_moves");
+        self.become_like(moved, header.kind().unwrap_or(Kind::Heap), tainted);
         // SAFETY: the caller's promise; the bytes are in the new cell.
         unsafe { self.give_back(payload, shred) }?;
         Ok(NonNull::slice_from_raw_parts(moved, new.size()))
+    }
+
+    /// Marks a live cell as another was.
+    fn become_like(&self, payload: NonNull<u8>, kind: Kind, tainted: bool) {
+        match self.chunk_of(payload) {
+            Some(chunk) if chunk.has_spans() => {
+                let Some(place) = self.place(chunk, payload) else { return };
+                place.set_kind(kind);
+                if tainted {
+                    place.taint();
+                }
+            }
+            _ => {
+                let header = self.header(payload);
+                header.set_kind(kind);
+                #[cfg(feature = "shred")]
+                if tainted {
+                    header.taint();
+                }
+                #[cfg(not(feature = "shred"))]
+                let _ = tainted;
+            }
+        }
     }
 
     /// Gives a live cell another size where it is: there is room for it.

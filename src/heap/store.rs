@@ -11,6 +11,7 @@ use crate::{Cond, Found, Grant, Kind, Source, Store};
 // SAFETY: blocks of a chunk do not overlap, a live one is handed out once, and chunks stay where
 // their source put them.
 unsafe impl<S: Source> Source for Heap<S> {
+    #[inline]
     fn alloc(&self, layout: Layout) -> Result<NonNull<[u8]>, Cond> {
         Heap::alloc(self, layout)
     }
@@ -20,7 +21,12 @@ unsafe impl<S: Source> Source for Heap<S> {
         Ok(Grant { bytes: NonNull::slice_from_raw_parts(payload, layout.size()), zeroed })
     }
 
-    unsafe fn free(&self, block: NonNull<u8>, _: Layout) -> Result<(), Cond> {
+    #[inline]
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        if unsafe { self.give_hot(block, layout) } {
+            return Ok(());
+        }
         // SAFETY: the caller's promise.
         unsafe { self.give_back(block, false) }
     }
@@ -54,6 +60,17 @@ unsafe impl<S: Source> Store for Heap<S> {
 
     fn locate(&self, payload: NonNull<u8>) -> Result<Found, Cond> {
         let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
+        if chunk.has_spans() {
+            let place = self.place(chunk, payload).ok_or(Cond::BadAddress)?;
+            return Ok(Found {
+                payload: inside(chunk.start(), payload.addr().get() - chunk.start().addr().get()),
+                kind: place.kind(),
+                size: place.size(),
+                align: MIN_ALIGN,
+                tainted: place.is_tainted() || self.id.is_tainted(),
+                destructor: false,
+            });
+        }
         if !chunk.is_live(payload) && !seeded("heap_frees_twice") {
             return Err(Cond::BadAddress);
         }
@@ -86,13 +103,19 @@ unsafe impl<S: Source> Store for Heap<S> {
     }
 
     unsafe fn set_kind(&self, payload: NonNull<u8>, kind: Kind) {
-        self.header(payload).set_kind(kind);
+        match self.chunk_of(payload).filter(|chunk| chunk.has_spans()).map(|chunk| self.place(chunk, payload)) {
+            Some(place) => place.into_iter().for_each(|place| place.set_kind(kind)),
+            None => self.header(payload).set_kind(kind),
+        }
     }
 
     #[cfg(feature = "shred")]
     fn taint_cell(&self, payload: NonNull<u8>) -> Result<(), Cond> {
         let found = self.locate(payload)?;
-        self.header(found.payload).taint();
+        match self.chunk_of(payload).filter(|chunk| chunk.has_spans()).map(|chunk| self.place(chunk, payload)) {
+            Some(place) => place.into_iter().for_each(|place| place.taint()),
+            None => self.header(found.payload).taint(),
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use super::chunk::Chunk;
+use super::small::{Piece, Under};
 use super::{HEADER, Heap, bins, extent};
 use crate::cell::{MIN_ALIGN, State, inside};
 use crate::inspect::{Freeze, Inspect, Record, What};
@@ -49,6 +50,10 @@ impl<S: Source> Heap<S> {
         for chunk in self.all_chunks() {
             let found = self.ranges.find(chunk.start().addr().get());
             rule(found == Some(chunk.start()), "a chunk is found by its address", chunk)?;
+            held += chunk.size();
+            if chunk.has_spans() {
+                continue;
+            }
             let mut answer = Ok(());
             let (mut here, mut end, mut free_before) = (0, chunk.first(), false);
             self.each_block(chunk, &mut |block, size, is_live| {
@@ -68,7 +73,12 @@ impl<S: Source> Heap<S> {
             rule(end == chunk.end(), "blocks fill their chunk", end.as_ptr())?;
             rule(here == chunk.live_count(), "a chunk counts its live cells", chunk)?;
             live += here;
-            held += chunk.size();
+        }
+        if let Some(local) = self.spans() {
+            local.check::<Under<'_, S>>()?;
+        }
+        if !self.block.get().is_null() {
+            held += self.block_len.get();
         }
         rule(live == self.live.get(), "live cells are counted", self)?;
         rule(bytes == self.bytes.get(), "live bytes are counted", self)?;
@@ -108,10 +118,29 @@ impl<S: Source> Inspect for Heap<S> {
 
     fn inspect(&self, visit: &mut dyn FnMut(&Record)) {
         let _frozen = Freeze::new(&self.frozen);
+        let chunks = self.all_chunks().count();
         for (number, chunk) in self.all_chunks().enumerate() {
             let start = chunk.start().addr().get();
             let front = chunk.first().addr().get() - start;
             visit(&Record { block: number, ..Record::new(start, chunk.size(), What::Block) });
+            if chunk.has_spans() {
+                self.each_piece(chunk, &mut |at, len, piece| {
+                    let record = Record { block: number, ..Record::new(at.addr().get(), len, What::Free) };
+                    visit(&match piece {
+                        Piece::Head => Record { what: What::Header, ..record },
+                        Piece::Free => record,
+                        Piece::Fresh => Record { what: What::Fresh, ..record },
+                        Piece::Live(place) => Record {
+                            what: What::Used,
+                            kind: place.kind(),
+                            payload: place.size(),
+                            tainted: place.is_tainted(),
+                            ..record
+                        },
+                    });
+                });
+                continue;
+            }
             visit(&Record { block: number, ..Record::new(start, front, What::Header) });
             let mut end = start + front;
             self.each_block(chunk, &mut |block, size, live| {
@@ -138,6 +167,11 @@ impl<S: Source> Inspect for Heap<S> {
             if end < last {
                 visit(&Record { block: number, ..Record::new(end, last - end, What::Fresh) });
             }
+        }
+        if !self.block.get().is_null() {
+            let (at, len) = (self.block.get().addr(), self.block_len.get());
+            visit(&Record { block: chunks, ..Record::new(at, len, What::Block) });
+            visit(&Record { block: chunks, ..Record::new(at, len, What::Header) });
         }
     }
 }

@@ -396,7 +396,8 @@ impl<S: Source> Tree<S> {
     #[inline(always)]
     fn make(&self, layout: Layout, extra: *const Extra, parent: Option<N>, zeroed: bool) -> Result<N, Cond> {
         let frame = Frame::new(HEADER, layout, self.source.least_align())?;
-        let block = if zeroed { self.source.alloc_zeroed(frame.block) } else { self.source.alloc(frame.block) };
+        let asked = frame.asked();
+        let block = if zeroed { self.source.alloc_zeroed(asked) } else { self.source.alloc(asked) };
         let block = block?.cast::<u8>();
         let place = inside(block, frame.offset - HEADER).cast::<Node>();
         let last = parent.and_then(N::lastchild);
@@ -731,17 +732,17 @@ impl<S: Source> Tree<S> {
         let kept = node.payload_size().min(size);
         // A source does not know that the bytes are secret when it moves them.
         let start = if tainted {
-            let moved = self.source.alloc(new.block)?.cast::<u8>();
+            let moved = self.source.alloc(new.asked())?.cast::<u8>();
             // SAFETY: both blocks are live and distinct; this many bytes are in each.
             unsafe { old.start.copy_to_nonoverlapping(moved, new.offset + kept) };
             // SAFETY: the old payload's bytes; those that are kept are in the new block now.
             unsafe { wipe_if(true, node.payload(), node.payload_size()) };
             // SAFETY: the old block is used no more, and longer than a header.
-            unsafe { self.give_to_source(old.start, old.layout) };
+            unsafe { self.give_to_source(old.start, old.asked()) };
             moved
         } else {
             // SAFETY: the block is live and fits its layout; the alignment is the same.
-            unsafe { self.source.resize(old.start, old.layout, new.block) }?.cast()
+            unsafe { self.source.resize(old.start, old.asked(), new.asked()) }?.cast()
         };
         if start != old.start
             && let Some(tell) = &self.tell

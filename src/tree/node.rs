@@ -221,6 +221,14 @@ pub(super) struct Block {
     pub(super) header: NonNull<Node>,
 }
 
+impl Block {
+    /// As it came from the source.
+    #[inline(always)]
+    pub(super) fn asked(&self) -> Layout {
+        Frame { block: self.layout, offset: Frame::offset(HEADER, self.layout.align()) }.asked()
+    }
+}
+
 impl N {
     /// # Safety
     ///

@@ -289,7 +289,7 @@ impl<S: Source> Tree<S> {
         self.live.set(self.live.get() - 1);
         self.bytes.set(self.bytes.get() - block.layout.size());
         // SAFETY: the block came from the source with this layout and is used no more.
-        unsafe { self.give_to_source(block.start, block.layout) };
+        unsafe { self.give_to_source(block.start, block.asked()) };
     }
 
     /// Gives a block to the source; what it refuses is kept, and offered again later.

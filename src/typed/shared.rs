@@ -131,7 +131,7 @@ fn frame(value: Layout) -> Result<Frame, Cond> {
 #[inline]
 fn place<C: Count, S: Source>(value: Layout, source: &S) -> Result<NonNull<u8>, Cond> {
     let frame = frame(value)?;
-    let block = source.alloc(frame.block)?.cast::<u8>();
+    let block = source.alloc(frame.asked())?.cast::<u8>();
     let counts = inside(block, frame.offset - HEADER).cast::<Counts<C>>();
     // SAFETY: the frame has room for the counts right before the value, aligned.
     unsafe { counts.write(Counts { strong: C::new(1), weak: C::new(1) }) };
@@ -172,7 +172,7 @@ unsafe fn drop_weak<T: ?Sized, S: Source, C: Count>(value: NonNull<T>, source: &
         // SAFETY: the value lies this far into its block.
         let block = unsafe { value.cast::<u8>().sub(frame.offset) };
         // SAFETY: the block came from the source with this layout, and nobody refers to it any more.
-        let _ = unsafe { source.free(block, frame.block) };
+        let _ = unsafe { source.free(block, frame.asked()) };
     }
 }
 

@@ -15,6 +15,9 @@ pub struct Arena {
     live: Cell<usize>,
 }
 
+/// What a heap's segments are aligned to.
+const SEGMENT: usize = 256 << 10;
+
 /// The secret, complemented, so that it is nowhere but where a test wrote it.
 const NOT_SECRET: [u8; 8] = [0x93, 0xb8, 0x9a, 0x86, 0x95, 0x90, 0x97, 0x91];
 
@@ -53,7 +56,16 @@ pub fn left(at: NonNull<u8>, len: usize) -> usize {
 
 impl Arena {
     pub fn new(len: usize) -> Self {
-        let layout = Layout::from_size_align(len, 1 << 16).expect("a layout");
+        Self::aligned(len, SEGMENT / 4)
+    }
+
+    /// An arena that a heap has no segments from, so that all cells lie between boundary tags; and one that it has.
+    pub fn both(len: usize) -> [Self; 2] {
+        [Self::new(len), Self::aligned(len, SEGMENT)]
+    }
+
+    fn aligned(len: usize, align: usize) -> Self {
+        let layout = Layout::from_size_align(len, align).expect("a layout");
         // SAFETY: the size is not 0.
         let base = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) }).expect("memory");
         Self { base, layout, used: Cell::new(0), live: Cell::new(0) }

@@ -111,20 +111,46 @@ mod platform {
         pub below: P,
         pub fault: Fault,
         mapped: Cell<usize>,
+        stranded: Cell<usize>,
     }
 
     impl<P: Platform> Faulty<P> {
         pub fn new(below: P, fault: Fault) -> Self {
-            Self { below, fault, mapped: Cell::new(0) }
+            Self { below, fault, mapped: Cell::new(0), stranded: Cell::new(0) }
         }
 
         pub fn mapped(&self) -> usize {
             self.mapped.get()
         }
 
+        /// Bytes of runs that were mapped to be cut to an alignment, of which neither a part nor the whole was then
+        /// taken back: nobody but the platform knows of them.
+        pub fn stranded(&self) -> usize {
+            self.stranded.get()
+        }
+
         fn count(&self, more: usize, less: usize) {
             let page = self.below.page_size();
             self.mapped.set(self.mapped.get() + more - less.next_multiple_of(page));
+        }
+    }
+
+    /// The same platform, which aligns as every platform does that does not know better.
+    struct Trimming<'p, P>(&'p Faulty<P>);
+
+    // SAFETY: the pages are those of the platform inside.
+    unsafe impl<P: Platform> Platform for Trimming<'_, P> {
+        fn page_size(&self) -> usize {
+            self.0.page_size()
+        }
+
+        fn map(&self, len: usize) -> Result<Run, Cond> {
+            self.0.map(len)
+        }
+
+        unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {
+            // SAFETY: the caller's promise, passed on.
+            unsafe { self.0.unmap(start, len) }
         }
     }
 
@@ -139,6 +165,13 @@ mod platform {
                 return Err(self.fault.refusal());
             }
             self.below.map(len).inspect(|run| self.count(run.len, 0))
+        }
+
+        fn map_aligned(&self, len: usize, align: usize) -> Result<Run, Cond> {
+            let before = self.mapped();
+            Trimming(self).map_aligned(len, align).inspect_err(|_| {
+                self.stranded.set(self.stranded.get() + self.mapped() - before);
+            })
         }
 
         unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {

@@ -34,69 +34,72 @@ fn written(ptr: Ptr) -> NonNull<u8> {
 
 #[test]
 fn heap_cells_go_wiped() {
-    let arena = Arena::new(4 << 20);
-    for size in [1, SIZE, LARGE] {
-        let heap = Heap::new_in(&arena);
-        let cell = || filled(heap.alloc(layout(size)).expect("room"));
-        let (shredded, tainted, by_layout, plain) = (cell(), cell(), cell(), cell());
-        heap.taint_cell(tainted).expect("live");
-        heap.taint_cell(by_layout).expect("live");
-        // SAFETY: live cells, used no more.
-        unsafe {
-            heap.shred(shredded).expect("live");
-            heap.free(tainted).expect("live");
-            Source::free(&heap, by_layout, layout(size)).expect("live");
+    for arena in Arena::both(8 << 20) {
+        for size in [1, SIZE, LARGE] {
+            let heap = Heap::new_in(&arena);
+            let cell = || filled(heap.alloc(layout(size)).expect("room"));
+            let (shredded, tainted, by_layout, plain) = (cell(), cell(), cell(), cell());
+            heap.taint_cell(tainted).expect("live");
+            heap.taint_cell(by_layout).expect("live");
+            // SAFETY: live cells, used no more.
+            unsafe {
+                heap.shred(shredded).expect("live");
+                heap.free(tainted).expect("live");
+                Source::free(&heap, by_layout, layout(size)).expect("live");
+            }
+            // The size of a free block and its links are not the secret's bytes.
+            assert_eq!(arena.secrets(), size.saturating_sub(7), "only the plain one is left of size {size}");
+            heap.taint();
+            // SAFETY: as above.
+            unsafe { heap.free(plain) }.expect("live");
+            assert_eq!(arena.secrets(), 0);
         }
-        // The size of a free block and its links are not the secret's bytes.
-        assert_eq!(arena.secrets(), size.saturating_sub(7), "only the plain one is left of size {size}");
-        heap.taint();
-        // SAFETY: as above.
-        unsafe { heap.free(plain) }.expect("live");
-        assert_eq!(arena.secrets(), 0);
+        assert_eq!(arena.live(), 0);
     }
-    assert_eq!(arena.live(), 0);
 }
 
 #[test]
 fn heap_cells_move_and_shrink_wiped() {
-    let arena = Arena::new(8 << 20);
-    let heap = Heap::new_in(&arena);
-    for (from, to) in SIZES {
-        let cell = filled(heap.alloc(layout(from)).expect("room"));
-        let _behind = heap.alloc(layout(8)).expect("room");
-        heap.taint_cell(cell).expect("live");
-        // SAFETY: a live cell.
-        let moved = unsafe { heap.resize(cell, to) }.expect("room").cast();
-        let kept = from.min(to);
-        assert_eq!(left(moved, kept), kept, "what was kept is there");
-        assert_eq!(arena.secrets(), kept - 7, "from {from} to {to} something stayed behind");
-        assert!(heap.locate(moved).expect("live").tainted, "taint was lost from {from} to {to}");
-        // SAFETY: a live cell, used no more.
-        unsafe { heap.free(moved) }.expect("live");
-        assert_eq!(arena.secrets(), 0);
+    for arena in Arena::both(16 << 20) {
+        let heap = Heap::new_in(&arena);
+        for (from, to) in SIZES {
+            let cell = filled(heap.alloc(layout(from)).expect("room"));
+            let _behind = heap.alloc(layout(8)).expect("room");
+            heap.taint_cell(cell).expect("live");
+            // SAFETY: a live cell.
+            let moved = unsafe { heap.resize(cell, to) }.expect("room").cast();
+            let kept = from.min(to);
+            assert_eq!(left(moved, kept), kept, "what was kept is there");
+            assert_eq!(arena.secrets(), kept - 7, "from {from} to {to} something stayed behind");
+            assert!(heap.locate(moved).expect("live").tainted, "taint was lost from {from} to {to}");
+            // SAFETY: a live cell, used no more.
+            unsafe { heap.free(moved) }.expect("live");
+            assert_eq!(arena.secrets(), 0);
+        }
     }
 }
 
 #[test]
 fn a_heap_is_destroyed_wiped() {
-    let arena = Arena::new(4 << 20);
-    for whole in [false, true] {
-        let mut heap = Heap::new_in(&arena);
-        for at in 0..100 {
-            let cell = filled(heap.alloc(layout(1 + at * 7)).expect("room"));
-            if !whole {
-                heap.taint_cell(cell).expect("live");
+    for arena in Arena::both(8 << 20) {
+        for whole in [false, true] {
+            let mut heap = Heap::new_in(&arena);
+            for at in 0..100 {
+                let cell = filled(heap.alloc(layout(1 + at * 7)).expect("room"));
+                if !whole {
+                    heap.taint_cell(cell).expect("live");
+                }
             }
+            let large = filled(heap.alloc(layout(LARGE)).expect("room"));
+            if whole {
+                heap.taint();
+            } else {
+                heap.taint_cell(large).expect("live");
+            }
+            assert!(arena.secrets() > LARGE);
+            heap.destroy().expect("taken back");
+            assert_eq!(arena.secrets(), 0);
         }
-        let large = filled(heap.alloc(layout(LARGE)).expect("room"));
-        if whole {
-            heap.taint();
-        } else {
-            heap.taint_cell(large).expect("live");
-        }
-        assert!(arena.secrets() > LARGE);
-        heap.destroy().expect("taken back");
-        assert_eq!(arena.secrets(), 0);
     }
 }
 
@@ -258,85 +261,88 @@ fn pool_cells_go_wiped() {
 
 #[test]
 fn counted_bytes_stay_until_the_last_reference_and_go_with_it() {
-    let arena = Arena::new(4 << 20);
-    let (heap, lin, pool) =
-        (Heap::new_in(&arena), Lin::with_headers_in(&arena), Pool::with_headers_in(layout(400), &arena));
-    let make: [&dyn Fn() -> Result<NonNull<[u8]>, Cond>; 3] =
-        [&|| refs::alloc(&heap, CELL), &|| refs::alloc(&lin, CELL), &|| refs::alloc(&pool, CELL)];
-    for alloc in make {
-        let cell = filled(alloc().expect("room"));
-        // SAFETY: a live counted cell, with as many references as are dropped.
-        unsafe {
-            refs::upref(cell).expect("counted");
-            refs::upref(cell).expect("counted");
-            refs::shred(cell).expect("a reference is dropped");
-            assert_eq!(left(cell, SIZE), SIZE, "others still hold it");
-            refs::downref(cell).expect("a reference is dropped");
-            assert_eq!(left(cell, SIZE), SIZE, "another still holds it");
-            refs::downref(cell).expect("a reference is dropped");
+    for arena in Arena::both(8 << 20) {
+        let (heap, lin, pool) =
+            (Heap::new_in(&arena), Lin::with_headers_in(&arena), Pool::with_headers_in(layout(400), &arena));
+        let make: [&dyn Fn() -> Result<NonNull<[u8]>, Cond>; 3] =
+            [&|| refs::alloc(&heap, CELL), &|| refs::alloc(&lin, CELL), &|| refs::alloc(&pool, CELL)];
+        for alloc in make {
+            let cell = filled(alloc().expect("room"));
+            // SAFETY: a live counted cell, with as many references as are dropped.
+            unsafe {
+                refs::upref(cell).expect("counted");
+                refs::upref(cell).expect("counted");
+                refs::shred(cell).expect("a reference is dropped");
+                assert_eq!(left(cell, SIZE), SIZE, "others still hold it");
+                refs::downref(cell).expect("a reference is dropped");
+                assert_eq!(left(cell, SIZE), SIZE, "another still holds it");
+                refs::downref(cell).expect("a reference is dropped");
+            }
+            assert_eq!(arena.secrets(), 0, "the last one shreds");
+            let cell = filled(alloc().expect("room"));
+            // SAFETY: as above.
+            unsafe {
+                refs::taint(cell);
+                refs::free(cell).expect("a reference is dropped");
+            }
+            assert_eq!(arena.secrets(), 0);
         }
-        assert_eq!(arena.secrets(), 0, "the last one shreds");
-        let cell = filled(alloc().expect("room"));
+        heap.taint();
+        let cell = filled(refs::alloc(&heap, CELL).expect("room"));
         // SAFETY: as above.
-        unsafe {
-            refs::taint(cell);
-            refs::free(cell).expect("a reference is dropped");
-        }
-        assert_eq!(arena.secrets(), 0);
+        unsafe { refs::free(cell) }.expect("a reference is dropped");
+        assert_eq!(arena.secrets(), 0, "a tainted store wipes its counted cells");
     }
-    heap.taint();
-    let cell = filled(refs::alloc(&heap, CELL).expect("room"));
-    // SAFETY: as above.
-    unsafe { refs::free(cell) }.expect("a reference is dropped");
-    assert_eq!(arena.secrets(), 0, "a tainted store wipes its counted cells");
 }
 
 /// Taint is kept where the store that goes finds it.
 #[test]
 fn counted_cells_go_wiped_with_their_store() {
-    let arena = Arena::new(4 << 20);
-    let mut heap = Heap::new_in(&arena);
-    let mut lin: Lin<_, Headers> = Lin::with_headers_in(&arena);
-    let mut pool: Pool<_, Headers> = Pool::with_headers_in(layout(400), &arena);
-    let mut tree = Tree::managed_in(Heap::new_in(&arena));
-    tree.root().expect("room");
-    unsafe fn nothing(_: NonNull<u8>, _: *mut ()) {}
-    let tainted = |bytes: Result<NonNull<[u8]>, Cond>| {
-        let cell = filled(bytes.expect("room"));
-        // SAFETY: a live counted cell.
-        unsafe { refs::taint(cell) };
-    };
-    tainted(refs::alloc(&heap, CELL));
-    tainted(refs::alloc(&heap, layout(LARGE)));
-    // SAFETY: the destructor does nothing.
-    tainted(unsafe { refs::alloc_with(&heap, CELL, nothing, core::ptr::null_mut()) });
-    heap.destroy().expect("taken back");
-    assert_eq!(arena.secrets(), 0, "heap");
-    let mark = lin.mark().expect("room");
-    tainted(refs::alloc(&lin, CELL));
-    // SAFETY: what is behind the mark is used no more.
-    unsafe { lin.rewind(mark) }.expect("a mark");
-    assert_eq!(arena.secrets(), 0, "region rewound");
-    tainted(refs::alloc(&lin, CELL));
-    lin.reset();
-    assert_eq!(arena.secrets(), 0, "region reset");
-    tainted(refs::alloc(&pool, CELL));
-    pool.reset();
-    assert_eq!(arena.secrets(), 0, "pool");
-    tainted(refs::alloc(&tree, CELL));
-    tree.destroy().expect("taken back");
-    assert_eq!(arena.secrets(), 0, "tree");
+    for arena in Arena::both(8 << 20) {
+        let mut heap = Heap::new_in(&arena);
+        let mut lin: Lin<_, Headers> = Lin::with_headers_in(&arena);
+        let mut pool: Pool<_, Headers> = Pool::with_headers_in(layout(400), &arena);
+        let mut tree = Tree::managed_in(Heap::new_in(&arena));
+        tree.root().expect("room");
+        unsafe fn nothing(_: NonNull<u8>, _: *mut ()) {}
+        let tainted = |bytes: Result<NonNull<[u8]>, Cond>| {
+            let cell = filled(bytes.expect("room"));
+            // SAFETY: a live counted cell.
+            unsafe { refs::taint(cell) };
+        };
+        tainted(refs::alloc(&heap, CELL));
+        tainted(refs::alloc(&heap, layout(LARGE)));
+        // SAFETY: the destructor does nothing.
+        tainted(unsafe { refs::alloc_with(&heap, CELL, nothing, core::ptr::null_mut()) });
+        heap.destroy().expect("taken back");
+        assert_eq!(arena.secrets(), 0, "heap");
+        let mark = lin.mark().expect("room");
+        tainted(refs::alloc(&lin, CELL));
+        // SAFETY: what is behind the mark is used no more.
+        unsafe { lin.rewind(mark) }.expect("a mark");
+        assert_eq!(arena.secrets(), 0, "region rewound");
+        tainted(refs::alloc(&lin, CELL));
+        lin.reset();
+        assert_eq!(arena.secrets(), 0, "region reset");
+        tainted(refs::alloc(&pool, CELL));
+        pool.reset();
+        assert_eq!(arena.secrets(), 0, "pool");
+        tainted(refs::alloc(&tree, CELL));
+        tree.destroy().expect("taken back");
+        assert_eq!(arena.secrets(), 0, "tree");
+    }
 }
 
 /// Node taint by each of its ways.
 #[test]
 fn nodes_go_wiped() {
-    let arena = Arena::new(16 << 20);
-    nodes(&arena, Tree::new_in(&arena));
-    nodes(&arena, Tree::new_in(Heap::new_in(&arena)));
-    nodes(&arena, Tree::managed_in(Heap::new_in(&arena)));
-    nodes(&arena, Tree::new_in(Lin::new_in(&arena)));
-    nodes(&arena, Tree::managed_in(Lin::with_headers_in(&arena)));
+    for arena in Arena::both(32 << 20) {
+        nodes(&arena, Tree::new_in(&arena));
+        nodes(&arena, Tree::new_in(Heap::new_in(&arena)));
+        nodes(&arena, Tree::managed_in(Heap::new_in(&arena)));
+        nodes(&arena, Tree::new_in(Lin::new_in(&arena)));
+        nodes(&arena, Tree::managed_in(Lin::with_headers_in(&arena)));
+    }
 }
 
 fn nodes<S: Source>(arena: &Arena, mut tree: Tree<S>) {
@@ -406,37 +412,39 @@ fn nodes<S: Source>(arena: &Arena, mut tree: Tree<S>) {
 
 #[test]
 fn managed_pointers_of_every_kind_go_wiped() {
-    let arena = Arena::new(4 << 20);
-    let (heap, lin, pool) = (Heap::new_in(&arena), Lin::with_headers_in(&arena), Pool::with_headers_in(CELL, &arena));
-    let tree = Tree::managed_in(Heap::new_in(&arena));
-    let root = tree.root().expect("room");
-    let make: [&dyn Fn() -> Result<Ptr, Cond>; 6] = [
-        &|| heap.alloc_ptr(CELL),
-        &|| lin.alloc_ptr(CELL),
-        &|| pool.alloc_ptr(),
-        &|| tree.alloc_ptr(root, CELL),
-        &|| refs::alloc_ptr(&heap, CELL),
-        &|| refs::alloc_ptr(&lin, CELL),
-    ];
-    for alloc in make {
-        let mut ptr = alloc().expect("room");
-        written(ptr);
-        // SAFETY: live pointers whose stores are where they were; what is released is used no more.
-        unsafe {
-            shred(ptr).expect("live");
-            assert_eq!(arena.secrets(), 0, "{:?} shredded", ptr.kind());
-            ptr = alloc().expect("room");
+    for arena in Arena::both(8 << 20) {
+        let (heap, lin, pool) =
+            (Heap::new_in(&arena), Lin::with_headers_in(&arena), Pool::with_headers_in(CELL, &arena));
+        let tree = Tree::managed_in(Heap::new_in(&arena));
+        let root = tree.root().expect("room");
+        let make: [&dyn Fn() -> Result<Ptr, Cond>; 6] = [
+            &|| heap.alloc_ptr(CELL),
+            &|| lin.alloc_ptr(CELL),
+            &|| pool.alloc_ptr(),
+            &|| tree.alloc_ptr(root, CELL),
+            &|| refs::alloc_ptr(&heap, CELL),
+            &|| refs::alloc_ptr(&lin, CELL),
+        ];
+        for alloc in make {
+            let mut ptr = alloc().expect("room");
             written(ptr);
-            // A copy of the pointer object that is not marked asks the cell.
-            let unmarked = ptr;
-            taint(&mut ptr).expect("live");
-            assert!(ptr.is_tainted() && !unmarked.is_tainted());
-            let copy = dup(&unmarked).expect("room");
-            assert!(copy.is_tainted(), "{:?}: taint is inherited", ptr.kind());
-            free(unmarked).expect("live");
-            assert_eq!(arena.secrets(), SIZE - 7, "{:?} freed", ptr.kind());
-            free(copy).expect("live");
-            assert_eq!(arena.secrets(), 0, "the copy of {:?} freed", ptr.kind());
+            // SAFETY: live pointers whose stores are where they were; what is released is used no more.
+            unsafe {
+                shred(ptr).expect("live");
+                assert_eq!(arena.secrets(), 0, "{:?} shredded", ptr.kind());
+                ptr = alloc().expect("room");
+                written(ptr);
+                // A copy of the pointer object that is not marked asks the cell.
+                let unmarked = ptr;
+                taint(&mut ptr).expect("live");
+                assert!(ptr.is_tainted() && !unmarked.is_tainted());
+                let copy = dup(&unmarked).expect("room");
+                assert!(copy.is_tainted(), "{:?}: taint is inherited", ptr.kind());
+                free(unmarked).expect("live");
+                assert_eq!(arena.secrets(), SIZE - 7, "{:?} freed", ptr.kind());
+                free(copy).expect("live");
+                assert_eq!(arena.secrets(), 0, "the copy of {:?} freed", ptr.kind());
+            }
         }
     }
 }
@@ -469,7 +477,8 @@ fn static_memory_is_zeroed_when_it_is_tainted() {
 fn no_copy_of_a_secret_is_left_anywhere() {
     let rounds = if cfg!(target_arch = "wasm32") { 4 } else { 20 };
     for round in 0..rounds {
-        let arena = Arena::new(8 << 20);
+        let [tags, spans] = Arena::both(8 << 20);
+        let arena = if round % 2 == 0 { spans } else { tags };
         let mut dice = Dice::Seeded(round);
         {
             let (heap, lin) = (Heap::new_in(&arena), Lin::with_headers_in(&arena));

@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use kmem::inspect::Inspect;
-use kmem::{Cond, Fixed, Heap, Layer, Lin, Pool, Source, refs};
+use kmem::{Cond, Fixed, Heap, Kind, Layer, Lin, Owned, Pool, Ref, Source, Store, Tree, refs};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -299,7 +299,8 @@ fn a_counted_cell_goes_though_its_destructor_panics() {
 /// The bytes of a function's address, where a cell without a destructor has its header, could look like one.
 #[test]
 fn a_stale_pointer_does_not_take_a_destructors_address_for_a_header() {
-    let heap = Heap::new_in(Fickle::default());
+    // With a first block of a given size cells lie between boundary tags, one after the other.
+    let heap = Heap::new_in(Fickle::default()).first_block(4096);
     let stale = refs::alloc_ptr(&heap, bytes(64)).unwrap();
     unsafe { kmem::free(stale) }.unwrap();
     // An alignment of 16 and the mark of what is live; the size is the context's. It is never called.
@@ -340,4 +341,59 @@ fn pages_are_given_back_as_they_were_counted() {
     let block = unsafe { pages.resize(block.cast(), bytes(100), bytes(LARGE)) }.unwrap();
     unsafe { pages.free(block.cast(), bytes(LARGE)) }.unwrap();
     assert_eq!(counted.mapped(), 0);
+}
+
+/// In memory without headers between cells, what has no bytes shared its address with the cell behind it.
+#[test]
+fn what_has_no_size_has_an_address_of_its_own() {
+    let heap = Heap::new_in(Fickle::default());
+    let mut tree = Tree::managed_in(&heap);
+    let root = tree.root().unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut note = |at: NonNull<u8>| assert!(seen.insert(at.addr()), "{at:?} is another's");
+    let mut alone = Vec::new();
+    let mut shared = Vec::new();
+    for _ in 0..100 {
+        // Each is as long as one of no size behind its header would be.
+        for size in [0, 16, 32] {
+            note(heap.alloc(bytes(size)).unwrap().cast());
+        }
+        let node = unsafe { tree.alloc(root, bytes(0)) }.unwrap().cast();
+        assert!(heap.locate(node).is_err(), "a node's payload is no cell");
+        note(node);
+        let counted = refs::alloc(&heap, bytes(0)).unwrap().cast();
+        assert!(heap.locate(counted).is_err(), "a counted payload is no cell");
+        note(counted);
+        alone.push(Owned::new_in((), &heap).unwrap());
+        shared.push(Ref::new_in((), &heap).unwrap());
+    }
+    alone.iter().for_each(|value| note(NonNull::from(&**value).cast()));
+    shared.iter().for_each(|value| note(NonNull::from(&**value).cast()));
+    drop((alone, shared));
+    unsafe {
+        let node = tree.alloc(root, bytes(8)).unwrap().cast();
+        let empty = tree.resize(node, 0).unwrap().cast();
+        note(empty);
+        tree.check().unwrap();
+        tree.free(tree.resize(empty, 100).unwrap().cast()).unwrap();
+    }
+    tree.destroy().unwrap();
+    drop(tree);
+    assert_eq!(heap.stats().live, 400, "the heap's own, and the counted ones");
+    heap.check().unwrap();
+}
+
+/// A cell that is marked as another kind's, so that no caller can release it, was the heap's own again in a span.
+#[test]
+fn a_cell_in_a_span_keeps_the_mark_of_another_kind() {
+    let heap = Heap::new_in(Fickle::default());
+    for kind in [Kind::Lin, Kind::Ref, Kind::Tree] {
+        let cell = heap.alloc(LAYOUT).unwrap().cast();
+        unsafe { heap.set_kind(cell, kind) };
+        assert_eq!(heap.locate(cell).map(|found| found.kind), Ok(kind));
+        assert_eq!(unsafe { heap.free(cell) }, Err(Cond::Mismatch));
+        unsafe { Source::free(&heap, cell, LAYOUT) }.unwrap();
+    }
+    assert_eq!(heap.stats().live, 0);
+    heap.check().unwrap();
 }

@@ -5,6 +5,7 @@
 //!     ├── test       the list of steps ── checks/   one file a kind of step
 //!     ├── demo       the demo on a JSON file, and the page with it
 //!     ├── bench      kmem beside its peers
+//!     ├── stress     the process heap under many threads
 //!     ├── capi       the libraries and the header for C
 //!     ├── fuzz       scripts of calls of the C face
 //!     ├── web        building the npm package and the page
@@ -21,6 +22,7 @@ mod fuzz;
 mod machine;
 mod run;
 mod setup;
+mod stress;
 mod test;
 mod web;
 
@@ -45,9 +47,11 @@ cargo xtask <command>
   documents                      make three large JSON files and a malformed one, and run the demo on each
   bench [GROUP]... [--work TEXT] [--quick] [--resume]
                                  kmem beside its peers, into target/bench: all groups or these (lin, pool, ref, tree,
-                                 shred, sizes, in wasm wasm-lin and so on, and wasm-size), of these only the works
+                                 heap, shred, sizes, in wasm wasm-lin and so on, and wasm-size), of these only the works
                                  whose names hold TEXT; --resume keeps the groups that are there
   bench c                        trees by the C face beside talloc's, in one program of C
+  stress [--minutes N] [--threads N] [--resume]
+                                 the process heap under threads that come and go, and forks; --resume goes on
   help                           this list
 
 Environment:
@@ -76,6 +80,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "test" => test::command(rest),
         "demo" => done(demo::command(&machine::Machine::default(), rest)),
         "bench" => done(bench::command(rest)),
+        "stress" => done(stress::command(rest)),
         "c" => done(capi::command(rest)),
         "fuzz" => done(fuzz::command(rest)),
         "documents" => documents::command(rest),

@@ -2,6 +2,7 @@
 
 #[cfg(native)]
 mod guarded;
+mod heap;
 mod lin;
 mod pool;
 mod refs;
@@ -22,6 +23,7 @@ pub const GROUPS: &[Group] = &[
     ("pool", pool::rows),
     ("ref", refs::rows),
     ("tree", tree::rows),
+    ("heap", heap::rows),
     ("shred", shred::rows),
     ("sizes", sizes::rows),
 ];

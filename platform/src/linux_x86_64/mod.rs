@@ -6,6 +6,9 @@ use crate::Cond;
 use crate::contract::{Access, Advice, Platform, Protect, Run, Unmapped, whole_pages};
 
 pub mod syscall;
+mod word;
+
+pub use word::{set_thread_word, thread_word};
 
 use syscall::{Word, answer, number, syscall2, syscall3, syscall5, syscall6};
 
@@ -115,8 +118,9 @@ unsafe impl Protect for Native {
             Advice::DontDump => libc::MADV_DONTDUMP,
             Advice::WipeOnFork => libc::MADV_WIPEONFORK,
             Advice::HugePage => libc::MADV_HUGEPAGE,
+            Advice::Discard => libc::MADV_DONTNEED,
         };
-        // SAFETY: none of these changes a byte in this process.
+        // SAFETY: of these only `Discard` changes a byte, which the caller does not need.
         done(unsafe { syscall3(call(libc::SYS_madvise), start.as_ptr(), number(len), bits(advice)) })
     }
 }

@@ -1,4 +1,5 @@
-//! The atomic count of shared values, in every order in which threads can meet.
+//! The atomic count of shared values, and the way home of what another thread freed, in every order in which threads
+//! can meet.
 #![cfg(test)]
 
 pub use kmem_platform::Cond;
@@ -6,6 +7,7 @@ pub use kmem_platform::Cond;
 #[path = "../../../src/typed/count.rs"]
 #[allow(dead_code, reason = "the plain count is not looked at here")]
 mod count;
+mod mail;
 #[path = "../../../src/seeded.rs"]
 mod seeded;
 

@@ -25,6 +25,9 @@ pub struct PoolPlan {
     pub limit: usize,
 }
 
+/// Bytes of a heap's first chunk: one that is said has all cells between boundary tags, each with its header.
+const HEAP: usize = 64 << 10;
+
 impl World {
     /// A heap over pages, in `bytes` of its own (if not 0), or in another store.
     ///
@@ -34,7 +37,7 @@ impl World {
     pub fn heap_new(&mut self, source: Option<Handle>, bytes: usize) -> Result<Handle, Cond> {
         let (under, ground) = self.ground(source, bytes)?;
         let heap = Heap::new_in(ground);
-        self.stand(under, false, Any::Heap(if bytes > 0 { heap.first_block(usize::MAX) } else { heap }))
+        self.stand(under, false, Any::Heap(heap.first_block(if bytes > 0 { usize::MAX } else { HEAP })))
     }
 
     /// A linear region with a first chunk of `capacity` bytes (0 as it sees fit).

@@ -1,0 +1,142 @@
+//! Size classes: up to 16 units one a unit, then eight to each power of two.
+//!
+//! ```text
+//! units   1 2 3 … 16 │ 18 20 … 32 │ 36 40 … 64 │ 72 … 128 │ … 2048
+//! class   0 1 2 … 15 │ 16 … 23    │ 24 … 31    │ 32 … 39  │ … 71
+//! ```
+//!
+//! The last class is 32 KiB (16 on 32 bit), and what a cell is longer than was asked is at most an eighth of it.
+//! A class is a multiple of every alignment that a size rounded up to it is a multiple of, since all classes
+//! between two powers of two are multiples of the step between them.
+
+use crate::cell::MIN_ALIGN as UNIT;
+
+/// How many there are.
+pub(crate) const CLASSES: usize = 72;
+
+/// The longest cell of a class.
+#[cfg_attr(not(feature = "platform"), allow(dead_code, reason = "a heap of one's own has no such long ones"))]
+pub(crate) const LONGEST: usize = size_in_units(CLASSES - 1) * UNIT;
+
+const fn size_in_units(class: usize) -> usize {
+    if class < 16 { class + 1 } else { ((class - 16) % 8 + 9) << ((class - 16) / 8 + 1) }
+}
+
+/// What is asked of a class again and again.
+#[derive(Clone, Copy)]
+pub(crate) struct Class {
+    /// An offset is a multiple of the size if and only if the product, cut to 64 bits, is less than this
+    /// (Lemire, Kaser and Kurz: the size is less than 2^16, an offset less than 2^32).
+    magic: u64,
+    /// Bytes of a cell.
+    pub(crate) size: u32,
+    /// The logarithm of the largest power of two that is no more than the size in units.
+    pub(crate) shift: u8,
+}
+
+const TABLE: [Class; CLASSES] = {
+    let mut all = [Class { magic: 0, size: 0, shift: 0 }; CLASSES];
+    let mut at = 0;
+    while at < CLASSES {
+        let units = size_in_units(at);
+        let size = units * UNIT;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 32 KiB, and a logarithm")]
+        {
+            all[at] = Class { magic: u64::MAX / size as u64 + 1, size: size as u32, shift: units.ilog2() as u8 };
+        }
+        at += 1;
+    }
+    all
+};
+
+impl Class {
+    #[inline(always)]
+    pub(crate) fn get(class: usize) -> &'static Self {
+        // A constant and no static: where the class is known, so is everything of it.
+        const CLASS: &[Class; CLASSES] = &TABLE;
+        // SAFETY: callers name a class.
+        unsafe { CLASS.get_unchecked(class) }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn size(self) -> usize {
+        self.size as usize
+    }
+
+    /// Whether an offset is a multiple of the size. For one that is 2^32 or more the answer means nothing.
+    #[inline(always)]
+    pub(crate) const fn divides(&self, offset: usize) -> bool {
+        (offset as u64).wrapping_mul(self.magic) < self.magic
+    }
+}
+
+/// The class for so many units, less one.
+const fn class_of_units(most: usize) -> usize {
+    // Up to 16 units the power is the same, so that there is nothing to decide.
+    let power = (most | 8).ilog2() as usize - 3;
+    power * 8 + (most >> power)
+}
+
+/// The class for so many bytes, at most [`LONGEST`].
+#[inline(always)]
+pub(crate) const fn class_of(size: usize) -> usize {
+    // Nothing takes a unit too.
+    let most = size.wrapping_add(UNIT - 1) / UNIT;
+    // To find the highest bit takes as long as all the rest, where there is no instruction that does only that.
+    #[cfg(target_arch = "x86_64")]
+    {
+        const CLASS: &[u8; LONGEST / UNIT + 1] = &{
+            let mut all = [0; LONGEST / UNIT + 1];
+            let mut at = 1;
+            while at < all.len() {
+                #[expect(clippy::cast_possible_truncation, reason = "there are 72")]
+                {
+                    all[at] = class_of_units(at - 1) as u8;
+                }
+                at += 1;
+            }
+            all
+        };
+        CLASS[most] as usize
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    class_of_units(most.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_the_least_that_holds_a_size() {
+        for size in 0..=LONGEST {
+            let class = class_of(size);
+            assert!(Class::get(class).size() >= size, "{size}");
+            assert!(class == 0 || Class::get(class - 1).size() < size, "{size}");
+            assert!(size < 16 * UNIT || (Class::get(class).size() - size) * 8 <= size + 8 * UNIT, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_class_keeps_an_alignment() {
+        for align in (0..12).map(|power| UNIT << power) {
+            for size in (align..=LONGEST).step_by(align) {
+                assert!(Class::get(class_of(size)).size().is_multiple_of(align), "{size} at {align}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_multiple_is_told_from_every_other_offset() {
+        for class in 0..CLASSES {
+            let class = Class::get(class);
+            for offset in 0..3 * LONGEST {
+                assert_eq!(class.divides(offset), offset % class.size() == 0);
+            }
+            for times in 0..u32::MAX as usize / class.size() / 1000 {
+                let offset = times * 1000 * class.size();
+                assert!(class.divides(offset) && !class.divides(offset + 1));
+            }
+        }
+    }
+}

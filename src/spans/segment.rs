@@ -1,0 +1,488 @@
+//! Segments, and the spans in them.
+
+use core::cell::Cell as Var;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use super::{Class, Ground, Local, Mark, NONE, Seen, mail};
+use crate::cell::{MIN_ALIGN as UNIT, inside};
+
+/// The class of a run of slices that is one cell.
+pub(crate) const RUN: u8 = u8::MAX;
+/// Marks that a slice has in the head of its segment; a span that needs no more has them there.
+const MARKS: usize = 64;
+
+/// What is known of a span. Its first fields are all that a free reads.
+#[repr(C, align(64))]
+pub(crate) struct Span {
+    owner: Seen<AtomicPtr<Local>>,
+    /// The first cell.
+    data: Seen<AtomicPtr<u8>>,
+    marks: Seen<AtomicPtr<Mark>>,
+    /// Units from `data` to the first free cell, or [`NONE`].
+    free: Var<u16>,
+    /// The class, or [`RUN`].
+    class: Seen<AtomicU8>,
+    /// Whether it is on the list of its class.
+    listed: Var<bool>,
+    /// Whether a cell came back since its free pages were given back.
+    stale: Var<bool>,
+    /// Cells that are not on the list of free ones.
+    used: Seen<AtomicU32>,
+    /// Freed by others and not yet taken in: the first in the lower half, how many in the upper.
+    remote: AtomicU32,
+    /// How many cells there are.
+    cells: Seen<AtomicU32>,
+    /// The next in the owner's mail.
+    mail: AtomicPtr<Self>,
+    pub(super) next: Var<*const Self>,
+    pub(super) prev: Var<*const Self>,
+    /// Bytes that were asked for, of a run.
+    asked: Seen<AtomicUsize>,
+    /// The logarithm of the alignment that was asked for, of a run.
+    align: Seen<AtomicU8>,
+    /// Its first slice, and how many there are.
+    slice: Seen<AtomicU8>,
+    slices: Seen<AtomicU8>,
+}
+
+/// The head of a segment.
+#[repr(C)]
+pub(crate) struct Segment {
+    pub(super) next: Var<*const Self>,
+    pub(super) prev: Var<*const Self>,
+    /// The whole segment, by the pointer that it came by.
+    base: Var<NonNull<u8>>,
+    /// A bit for each slice that is in no span.
+    free: Seen<AtomicU64>,
+    /// A bit for each of those that is known to be zero.
+    clean: Var<u64>,
+    /// For each slice, the entry of its span: bytes from the start of the segment.
+    spans: [Seen<AtomicU32>; 64],
+}
+
+/// How the segments of a ground are laid out.
+pub(crate) struct Spans<G>(PhantomData<G>);
+
+impl<G: Ground> Spans<G> {
+    pub(crate) const COUNT: usize = G::SEGMENT / G::SLICE;
+    const TABLE: usize = (G::FRONT + size_of::<Segment>()).next_multiple_of(64);
+    const AREA: usize = Self::TABLE + Self::COUNT * size_of::<Span>();
+    /// Bytes of a segment's head.
+    pub(crate) const HEAD: usize = Self::AREA + Self::COUNT * MARKS * size_of::<Mark>();
+    /// A bit for each slice that spans can have.
+    pub(crate) const ALL: u64 = (u64::MAX >> (64 - Self::COUNT)) & !1;
+
+    const FITS: () = assert!(Self::HEAD <= G::SLICE && Self::COUNT <= 64 && G::SLICE.is_power_of_two());
+
+    /// Makes a head in a new segment.
+    ///
+    /// # Safety
+    ///
+    /// The segment is ours alone, aligned and of the ground's size.
+    pub(super) unsafe fn found<'a>(base: NonNull<u8>, zeroed: bool) -> &'a Segment {
+        () = Self::FITS;
+        let place = inside(base, G::FRONT).cast::<Segment>();
+        let head = Segment {
+            next: Var::new(ptr::null()),
+            prev: Var::new(ptr::null()),
+            base: Var::new(base),
+            free: Seen(AtomicU64::new(Self::ALL)),
+            clean: Var::new(if zeroed { Self::ALL } else { 0 }),
+            spans: [const { Seen(AtomicU32::new(Self::entry(0))) }; 64],
+        };
+        // SAFETY: the caller's promise; behind the front there is room for a head, aligned.
+        unsafe { place.write(head) };
+        let spans = inside(base, Self::TABLE).cast::<Span>();
+        for number in 0..Self::COUNT {
+            // SAFETY: the table lies in the first slice.
+            let span = unsafe { spans.add(number) };
+            // SAFETY: as above, and aligned.
+            unsafe { span.write(Span::none()) };
+        }
+        // SAFETY: just written.
+        unsafe { place.as_ref() }
+    }
+
+    /// The head of the segment that holds an address.
+    ///
+    /// # Safety
+    ///
+    /// It lies in a segment of this ground.
+    #[inline(always)]
+    pub(crate) unsafe fn segment_of<'a>(at: *mut u8) -> &'a Segment {
+        let head = at.map_addr(|at| (at & !(G::SEGMENT - 1)) + G::FRONT);
+        // SAFETY: there stands the head of a segment, which is only changed through shared references.
+        unsafe { &*head.cast() }
+    }
+
+    /// The span that holds an address.
+    ///
+    /// # Safety
+    ///
+    /// It lies in a span of this ground.
+    #[inline(always)]
+    pub(crate) unsafe fn span_of<'a>(at: *mut u8) -> &'a Span {
+        // SAFETY: the caller's promise.
+        let segment = unsafe { Self::segment_of(at) };
+        let slice = at.addr() % G::SEGMENT / G::SLICE;
+        // SAFETY: fewer slices than the table has entries.
+        let entry = unsafe { segment.spans.get_unchecked(slice) }.get() as usize;
+        let span = at.map_addr(|at| (at & !(G::SEGMENT - 1)) + entry);
+        // SAFETY: there stands the entry of a span, which is only changed through shared references.
+        unsafe { &*span.cast() }
+    }
+
+    /// Where the entry of the span is that begins in a slice.
+    #[expect(clippy::cast_possible_truncation, reason = "a segment is less than 4 GiB long")]
+    const fn entry(slice: usize) -> u32 {
+        (Self::TABLE + slice * size_of::<Span>()) as u32
+    }
+
+    /// The span that begins in a slice.
+    pub(super) fn span(segment: &Segment, slice: usize) -> &Span {
+        let at = inside(segment.base.get(), Self::TABLE + slice * size_of::<Span>());
+        // SAFETY: the table has an entry for each slice, written when the segment was founded.
+        unsafe { at.cast().as_ref() }
+    }
+
+    fn marks(segment: &Segment, slice: usize) -> NonNull<Mark> {
+        inside(segment.base.get(), Self::AREA + slice * MARKS * size_of::<Mark>()).cast()
+    }
+
+    /// How many slices a span of a class has.
+    pub(crate) const fn slices(size: usize) -> usize {
+        let mut slices = 1;
+        while slices * G::SLICE < 8 * size && slices < Self::COUNT / 4 {
+            slices *= 2;
+        }
+        slices
+    }
+
+    /// The span that holds an address, if one does: told without reading what it points to.
+    pub(crate) fn find(segment: &Segment, at: usize) -> Option<&Span> {
+        let slice = at % G::SEGMENT / G::SLICE;
+        if slice == 0 || segment.free.get() & (1 << slice) != 0 {
+            return None;
+        }
+        let entry = inside(segment.base.get(), segment.spans[slice].get() as usize);
+        // SAFETY: a slice that is not free has an entry of the table, or had one.
+        let span: &Span = unsafe { entry.cast().as_ref() };
+        (span.slices.get() > 0).then_some(span)
+    }
+
+    /// Visits the spans of a segment by address, and the free slices between them: first slice and how many.
+    pub(crate) fn each<'a>(segment: &'a Segment, visit: &mut dyn FnMut(usize, usize, Option<&'a Span>)) {
+        let mut at = 1;
+        while at < Self::COUNT {
+            if segment.free.get() & (1 << at) != 0 {
+                let len = ((segment.free.get() >> at).trailing_ones() as usize).min(Self::COUNT - at);
+                visit(at, len, None);
+                at += len;
+            } else {
+                let span = Self::span(segment, at);
+                let len = (span.slices.get() as usize).max(1);
+                visit(at, len, Some(span));
+                at += len;
+            }
+        }
+    }
+
+    /// Takes a run of free slices, if there is one; and whether it is known to be zero.
+    #[expect(clippy::cast_possible_truncation, reason = "numbers of slices, of which there are at most 64")]
+    pub(super) fn claim(segment: &Segment, slices: usize) -> Option<(&Span, bool)> {
+        let slice = first_run(segment.free.get(), slices)?;
+        let bits = run(slice, slices);
+        segment.free.set(segment.free.get() & !bits);
+        let zeroed = segment.clean.get() & bits == bits;
+        segment.clean.set(segment.clean.get() & !bits);
+        segment.spans[slice..slice + slices].iter().for_each(|entry| entry.set(Self::entry(slice)));
+        let span = Self::span(segment, slice);
+        span.slice.set(slice as u8);
+        span.slices.set(slices as u8);
+        Some((span, zeroed))
+    }
+
+    /// Makes a run that was claimed a span of cells of a class, all free.
+    #[expect(clippy::cast_possible_truncation, reason = "units and cells of a span are fewer than 2^15")]
+    pub(super) fn fill(span: &Span, local: &Local, class: usize) {
+        let segment = span.segment::<G>();
+        let (slice, len) = (span.slice.get() as usize, span.slices.get() as usize * G::SLICE);
+        let start = inside(segment.base.get(), slice * G::SLICE);
+        let (number, class) = (class, Class::get(class));
+        let (size, shift) = (class.size(), class.shift as usize);
+        let most = (len / UNIT) >> shift;
+        // The first cell is aligned as the size is.
+        let align = 1 << size.trailing_zeros();
+        let (marks, front) = if most <= span.slices.get() as usize * MARKS {
+            (Self::marks(segment, slice), 0)
+        } else {
+            (start.cast(), (most * size_of::<Mark>()).next_multiple_of(align))
+        };
+        // First cells at the same place of their slices would all meet in the same lines of the cache.
+        let spare = (len - front) % size;
+        let front = front + (((slice * align.max(64)) % (spare + 1)) & !(align - 1));
+        let cells = (len - front) / size;
+        span.owner.set(ptr::from_ref(local).cast_mut());
+        span.data.set(inside(start, front).as_ptr());
+        span.marks.set(marks.as_ptr());
+        span.class.set(number as u8);
+        span.cells.set(cells as u32);
+        span.used.set(0);
+        span.asked.set(0);
+        span.free.set(0);
+        span.listed.set(false);
+        span.stale.set(false);
+        span.remote.store(mail::EMPTY, Ordering::Relaxed);
+        let step = size / UNIT;
+        let mut at = 0;
+        for number in 0..most {
+            // SAFETY: so many marks there are, in the head or at the front of the span.
+            let mark = unsafe { marks.add(number) };
+            let next = if number == at >> shift && at < cells * step {
+                at += step;
+                if at < cells * step { at as u16 } else { NONE }
+            } else {
+                NONE
+            };
+            // SAFETY: as above; nobody else has them yet.
+            unsafe { mark.write(AtomicU16::new(next)) };
+        }
+    }
+
+    #[cfg(feature = "platform")]
+    /// Makes a run that was claimed a single live cell.
+    #[expect(clippy::cast_possible_truncation, reason = "a logarithm")]
+    pub(super) fn fill_run(span: &Span, local: &Local, asked: usize, align: usize, mark: u16) {
+        let segment = span.segment::<G>();
+        let slice = span.slice.get() as usize;
+        let marks = Self::marks(segment, slice);
+        // SAFETY: a slice has marks of its own in the head.
+        unsafe { marks.write(AtomicU16::new(mark)) };
+        span.owner.set(ptr::from_ref(local).cast_mut());
+        span.data.set(inside(segment.base.get(), slice * G::SLICE).as_ptr());
+        span.marks.set(marks.as_ptr());
+        span.class.set(RUN);
+        span.cells.set(1);
+        span.used.set(1);
+        span.asked.set(asked);
+        span.align.set(align.trailing_zeros() as u8);
+        span.free.set(NONE);
+        span.listed.set(false);
+        span.remote.store(mail::EMPTY, Ordering::Relaxed);
+    }
+
+    /// Gives the slices of a span back to its segment, all or those from `keep` on; and whether it had none before.
+    #[expect(clippy::cast_possible_truncation, reason = "numbers of slices, of which there are at most 64")]
+    pub(super) fn release(span: &Span, keep: usize) -> bool {
+        let segment = span.segment::<G>();
+        let (slice, slices) = (span.slice.get() as usize, span.slices.get() as usize);
+        let had = segment.free.get();
+        segment.free.set(had | run(slice + keep, slices - keep));
+        span.slices.set(keep as u8);
+        had == 0
+    }
+
+    #[cfg(feature = "platform")]
+    /// Takes free slices behind a span into it, if there are so many.
+    #[expect(clippy::cast_possible_truncation, reason = "numbers of slices, of which there are at most 64")]
+    pub(super) fn extend(span: &Span, slices: usize) -> bool {
+        let segment = span.segment::<G>();
+        let (slice, old) = (span.slice.get() as usize, span.slices.get() as usize);
+        if slice + slices > Self::COUNT {
+            return false;
+        }
+        let more = run(slice + old, slices - old);
+        if segment.free.get() & more != more {
+            return false;
+        }
+        segment.free.set(segment.free.get() & !more);
+        segment.clean.set(segment.clean.get() & !more);
+        segment.spans[slice + old..slice + slices].iter().for_each(|entry| entry.set(Self::entry(slice)));
+        span.slices.set(slices as u8);
+        true
+    }
+}
+
+/// The first of so many bits in a row.
+fn first_run(bits: u64, len: usize) -> Option<usize> {
+    let (mut starts, mut have) = (bits, 1);
+    while have < len {
+        let more = have.min(len - have);
+        starts &= starts >> more;
+        have += more;
+    }
+    (starts != 0).then(|| starts.trailing_zeros() as usize)
+}
+
+/// So many bits from one on.
+const fn run(first: usize, len: usize) -> u64 {
+    if len == 0 { 0 } else { (u64::MAX >> (64 - len)) << first }
+}
+
+impl Segment {
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base.get()
+    }
+
+    pub(crate) fn free_slices(&self) -> u64 {
+        self.free.get()
+    }
+
+    pub(super) fn next<'a>(&self) -> Option<&'a Self> {
+        // SAFETY: null or another segment of the same owner.
+        unsafe { self.next.get().as_ref() }
+    }
+
+    /// Free slices that may hold what was there before.
+    #[cfg(feature = "platform")]
+    pub(crate) fn dirty(&self) -> u64 {
+        self.free.get() & !self.clean.get()
+    }
+
+    /// Notes that free slices are zero again.
+    #[cfg(feature = "platform")]
+    pub(crate) fn cleaned(&self, bits: u64) {
+        self.clean.set(self.clean.get() | bits & self.free.get());
+    }
+}
+
+impl Span {
+    const fn none() -> Self {
+        Self {
+            owner: Seen(AtomicPtr::new(ptr::null_mut())),
+            data: Seen(AtomicPtr::new(ptr::null_mut())),
+            marks: Seen(AtomicPtr::new(ptr::null_mut())),
+            free: Var::new(NONE),
+            class: Seen(AtomicU8::new(RUN)),
+            listed: Var::new(false),
+            stale: Var::new(false),
+            used: Seen(AtomicU32::new(0)),
+            remote: AtomicU32::new(mail::EMPTY),
+            cells: Seen(AtomicU32::new(0)),
+            mail: AtomicPtr::new(ptr::null_mut()),
+            next: Var::new(ptr::null()),
+            prev: Var::new(ptr::null()),
+            asked: Seen(AtomicUsize::new(0)),
+            align: Seen(AtomicU8::new(0)),
+            slice: Seen(AtomicU8::new(0)),
+            slices: Seen(AtomicU8::new(0)),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn owner(&self) -> *const Local {
+        self.owner.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn class(&self) -> u8 {
+        self.class.get()
+    }
+
+    pub(crate) fn cells(&self) -> usize {
+        self.cells.get() as usize
+    }
+
+    #[inline(always)]
+    pub(super) fn free(&self) -> &Var<u16> {
+        &self.free
+    }
+
+    #[inline(always)]
+    pub(crate) fn used(&self) -> &Seen<AtomicU32> {
+        &self.used
+    }
+
+    pub(super) fn stale(&self) -> &Var<bool> {
+        &self.stale
+    }
+
+    pub(super) fn listed(&self) -> &Var<bool> {
+        &self.listed
+    }
+
+    /// Bytes that a run was asked for.
+    pub(crate) fn asked(&self) -> &Seen<AtomicUsize> {
+        &self.asked
+    }
+
+    /// The alignment that a run was asked for.
+    #[cfg(feature = "platform")]
+    pub(crate) fn run_align(&self) -> usize {
+        1 << self.align.get()
+    }
+
+    pub(crate) fn slices(&self) -> usize {
+        self.slices.get() as usize
+    }
+
+    pub(crate) fn slice(&self) -> usize {
+        self.slice.get() as usize
+    }
+
+    /// The first cell.
+    #[inline(always)]
+    pub(crate) fn data(&self) -> *mut u8 {
+        self.data.get()
+    }
+
+    /// The cell at so many units from the first.
+    #[inline(always)]
+    pub(crate) fn cell(&self, unit: u16) -> NonNull<u8> {
+        let at = self.data.get().wrapping_add(unit as usize * UNIT);
+        // SAFETY: callers name a cell of this span, which is not at null.
+        unsafe { NonNull::new_unchecked(at) }
+    }
+
+    /// The mark of the cell at so many units from the first.
+    ///
+    /// # Safety
+    ///
+    /// It is a cell of this span, whose class has this shift.
+    #[inline(always)]
+    pub(crate) unsafe fn mark(&self, unit: usize, shift: u8) -> &Mark {
+        let mark = self.marks.get().wrapping_add(unit >> shift);
+        // SAFETY: the caller's promise; every cell has a mark.
+        unsafe { &*mark }
+    }
+
+    /// A cell of this span, told by its address: its mark.
+    ///
+    /// `None` for an address that is no cell's first byte.
+    pub(crate) fn mark_at(&self, at: usize) -> Option<&Mark> {
+        let offset = at.checked_sub(self.data.get().addr())?;
+        let class = self.class.get();
+        let shift = if class == RUN {
+            if offset != 0 {
+                return None;
+            }
+            0
+        } else {
+            let class = Class::get(class as usize);
+            if !class.divides(offset) || offset / class.size() >= self.cells() {
+                return None;
+            }
+            class.shift
+        };
+        // SAFETY: it is a cell of this span.
+        Some(unsafe { self.mark(offset / UNIT, shift) })
+    }
+
+    /// The segment that the span is in.
+    pub(crate) fn segment<G: Ground>(&self) -> &Segment {
+        // SAFETY: a span's own entry stands in the head of its segment.
+        unsafe { Spans::<G>::segment_of(ptr::from_ref(self).cast_mut().cast()) }
+    }
+}
+
+impl mail::Letter for Span {
+    fn list(&self) -> &AtomicU32 {
+        &self.remote
+    }
+
+    fn next(&self) -> &AtomicPtr<Self> {
+        &self.mail
+    }
+}
