@@ -106,7 +106,7 @@ fn nothing_is_kept_where_that_was_said() {
 #[cfg(feature = "shred")]
 fn leaves(byte: u8) -> bool {
     let mut found = false;
-    for len in [1, 2, 4, 8, 16, 32, 64].map(|count| pages(count).size()) {
+    for len in (1..=256).map(|count| pages(count).size()) {
         while let Ok(run) = Kept.map(len)
             && !run.zeroed
         {
