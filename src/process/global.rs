@@ -6,7 +6,8 @@ use core::sync::atomic::Ordering;
 
 use super::ground::{NEVER, Process, set_policy};
 use super::{
-    Layer, Place, Way, change, check, give, here, locate, misuse, plain, purge, remark, solo, stats, take, way, with,
+    Growth, Layer, Place, Way, change, check, give, here, locate, misuse, plain, purge, remark, solo, stats, take, way,
+    with,
 };
 use crate::cell::{Head, MIN_ALIGN as UNIT};
 use crate::poison::{hide, show};
@@ -171,7 +172,8 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
         Way::Cell(class, _) => class,
         Way::Run => usize::from(RUN),
         Way::Solo => {
-            if solo::give(block) == Err(Cond::BadAddress) {
+            // SAFETY: the caller's promise, passed on.
+            if unsafe { solo::give(block, false) }.is_err() {
                 misuse("a block is freed that is not live, or with another size than it has");
             }
             return;
@@ -265,7 +267,20 @@ unsafe impl GlobalAlloc for GlobalHeap {
 unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
     // SAFETY: the caller's promise: a block that was handed out, which is never null.
     let cell = unsafe { NonNull::new_unchecked(block) };
-    match (way(old), way(new)) {
+    let (from, to) = (way(old), way(new));
+    let tainted = match from {
+        Way::Solo => solo::is_tainted(cell),
+        _ => {
+            // SAFETY: the caller's promise: it lies in a span.
+            let span = unsafe { Layer::span_of(block) };
+            span.mark_at(block.addr()).is_none_or(|mark| mark.load(Ordering::Relaxed) & TAINT != 0)
+        }
+    };
+    if tainted {
+        // SAFETY: the caller's promise, passed on.
+        return unsafe { change(cell, new.size()) }.map_or(ptr::null_mut(), NonNull::as_ptr);
+    }
+    match (from, &to) {
         (Way::Run, Way::Run) => {
             // SAFETY: the caller's promise: a run lies in a span.
             let span = unsafe { Layer::span_of(block) };
@@ -277,18 +292,16 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
         (Way::Solo, Way::Solo) => {
             return solo::change(cell, new.size()).map_or(ptr::null_mut(), NonNull::as_ptr);
         }
-        (Way::Cell(..), _) => {
-            // SAFETY: the caller's promise: a cell lies in a span.
-            let span = unsafe { Layer::span_of(block) };
-            if span.mark_at(block.addr()).is_none_or(|mark| mark.load(Ordering::Relaxed) & TAINT != 0) {
-                // SAFETY: the caller's promise, passed on.
-                return unsafe { change(cell, new.size()) }.map_or(ptr::null_mut(), NonNull::as_ptr);
-            }
-        }
         _ => {}
     }
-    // SAFETY: a layout with this size could be made.
-    let moved = unsafe { heap.alloc(new) };
+    let moved = match to {
+        Way::Solo => match solo::take(new, LIVE, Growth::Likely) {
+            Ok((payload, _)) => payload.as_ptr(),
+            Err(_) => ptr::null_mut(),
+        },
+        // SAFETY: a layout with this size could be made.
+        _ => unsafe { heap.alloc(new) },
+    };
     if !moved.is_null() {
         // SAFETY: both blocks are live, distinct, and at least this long.
         unsafe { block.copy_to_nonoverlapping(moved, old.size().min(new.size())) };

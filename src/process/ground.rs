@@ -82,7 +82,7 @@ pub(super) fn set_policy(millis: u32) {
 }
 
 /// A clock in milliseconds; without one, it counts how often it was asked.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
     {
         extern crate std;
@@ -141,6 +141,7 @@ impl Pool {
 
     /// Gives segments to the system that were kept for so long.
     fn expire(&mut self, now: u64, millis: u64) {
+        self.solos.expire(now, millis);
         let mut next = self.kept.replace(ptr::null());
         // SAFETY: null or the front of a segment that nothing uses.
         while let Some(front) = unsafe { next.as_ref() } {
@@ -221,13 +222,12 @@ impl Ground for Process {
         // SAFETY: each segment of this ground begins with a front.
         let front = unsafe { segment.cast::<Front>().as_ref() };
         front.idle.set(true);
-        match POLICY.load(Ordering::Relaxed) {
-            0 => pool.unmap(front),
-            _ => {
-                front.stamp.set(now());
-                front.kept.set(pool.kept.get());
-                pool.kept.set(front);
-            }
+        if keeps() {
+            front.stamp.set(now());
+            front.kept.set(pool.kept.get());
+            pool.kept.set(front);
+        } else {
+            pool.unmap(front);
         }
         Ok(())
     }
@@ -280,6 +280,11 @@ fn clean(local: &Local) {
     });
 }
 
+/// Whether anything is kept at all.
+pub(super) fn keeps() -> bool {
+    POLICY.load(Ordering::Relaxed) != 0
+}
+
 /// Gives back everything that can be: of a local, and what is kept.
 pub(super) fn purge(local: &Local) {
     // What the system refuses stays.
@@ -298,7 +303,7 @@ pub(super) fn page() -> usize {
 /// # Safety
 ///
 /// They are ours, and what they hold is not needed any more.
-unsafe fn discard(start: NonNull<u8>, len: usize) -> bool {
+pub(super) unsafe fn discard(start: NonNull<u8>, len: usize) -> bool {
     #[cfg(unix)]
     {
         use kmem_platform::{Advice, Protect};

@@ -37,6 +37,7 @@ pub use global::{Decay, Global, GlobalHeap};
 
 use ground::{Process, pool};
 use here::{here, with};
+use solo::Growth;
 
 type Layer = Spans<Process>;
 
@@ -112,7 +113,7 @@ fn take(layout: Layout) -> Result<(NonNull<u8>, bool), Cond> {
             (cell, false)
         }
         Way::Run => with(|local| local.take_run(&Process, layout.size(), layout.align(), LIVE))??,
-        Way::Solo => solo::take(layout, LIVE)?,
+        Way::Solo => solo::take(layout, LIVE, Growth::Unknown)?,
     };
     Ok((cell, zeroed))
 }
@@ -260,11 +261,8 @@ fn remark(payload: NonNull<u8>, change: impl Fn(u16) -> u16) -> Result<(), Cond>
 unsafe fn give(payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
     match at(payload)? {
         At::Span(place) => place.give(shred),
-        At::Solo(payload, found) => {
-            // SAFETY: the cell's own bytes, used no more.
-            unsafe { wipe_if(shred || found.tainted, payload, found.size) };
-            solo::give(payload)?;
-        }
+        // SAFETY: the caller's promise, passed on.
+        At::Solo(payload, _) => unsafe { solo::give(payload, shred)? },
     }
     Ok(())
 }
@@ -359,7 +357,7 @@ fn stats() -> Stats {
     // Each part had its most at a time of its own, so that together there may have been less.
     let mut peak = pool.solos.peak;
     here::each(|local| peak += local.peak());
-    Stats { live, bytes, peak: peak.max(bytes), held: pool.held() + pool.solos.bytes }
+    Stats { live, bytes, peak: peak.max(bytes), held: pool.held() + pool.solos.bytes + pool.solos.kept }
 }
 
 fn check() -> Result<(), Broken> {

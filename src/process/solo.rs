@@ -1,22 +1,30 @@
 //! Blocks too long for a segment: each a run of pages of its own, with what is known of it in front.
 //!
 //! ```text
-//! ├ Solo ┤├ gap ┤├ payload … ┤     the payload is as far from the start as its alignment, at least a `FRONT`
+//! ├ Solo ┤├ gap ┤├ payload … ┤├ room … ┤     the payload is as far from the start as its alignment, at least a `FRONT`
 //! ```
+//!
+//! A block that comes back is kept for a while, since pages that are there are worth more than new ones; and one that
+//! grows takes the longest that is kept, with all its room, since it is likely to grow on. What a block has of pages
+//! behind its payload goes back to the system when it was not needed for as long as a kept block is.
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use kmem_platform::Native;
 
-use super::ground::{pool, prefer_large_pages};
+use super::ground::{discard, keeps, now, page, pool, prefer_large_pages};
 use crate::cell::inside;
 use crate::ranges::{Range, Ranges};
+use crate::spans::TAINT;
+use crate::wipe::wipe_if;
 use crate::{Cond, Grant, Pages, Source};
 
 /// Bytes in front of a payload, at least.
 const FRONT: usize = size_of::<Solo>().next_multiple_of(64);
+/// The most bytes that are kept.
+const KEPT: usize = 64 << 20;
 
 /// The front of a block.
 #[repr(C)]
@@ -27,7 +35,14 @@ pub(super) struct Solo {
     align: usize,
     asked: Var<usize>,
     pub(super) mark: Var<u16>,
+    /// The next on the list that it is on, and since when it is.
+    next: Var<*const Solo>,
+    stamp: Var<u64>,
+    loose: Var<bool>,
 }
+
+/// Some of them, the latest first.
+struct List(Var<*const Solo>);
 
 /// All of them.
 pub(super) struct Solos {
@@ -36,14 +51,74 @@ pub(super) struct Solos {
     pub(super) bytes: usize,
     /// The most bytes that there were.
     pub(super) peak: usize,
+    /// Those that are kept, and their bytes.
+    spare: List,
+    pub(super) kept: usize,
+    /// Live ones with pages that they do not need.
+    loose: List,
 }
 
-fn block(offset: usize, layout: Layout) -> Result<Layout, Cond> {
-    let size = offset.checked_add(layout.size()).ok_or(Cond::BadSize)?;
-    Layout::from_size_align(size, layout.align()).map_err(|_| Cond::BadSize)
+/// Whether a block that is taken is likely to grow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Growth {
+    /// As likely as any.
+    Unknown,
+    /// It just did.
+    Likely,
+}
+
+impl List {
+    const fn new() -> Self {
+        Self(Var::new(ptr::null()))
+    }
+
+    fn each<'a>(&self, mut look: impl FnMut(&'a Solo)) {
+        let mut next = self.0.get();
+        // SAFETY: null or a block, which begins with its front.
+        while let Some(solo) = unsafe { next.as_ref() } {
+            next = solo.next.get();
+            look(solo);
+        }
+    }
+
+    /// The one that is on it for the longest.
+    fn oldest<'a>(&self) -> Option<&'a Solo> {
+        let mut oldest = None;
+        self.each(|solo| oldest = Some(solo));
+        oldest
+    }
+
+    fn push(&self, solo: &Solo) {
+        solo.next.set(self.0.replace(solo));
+    }
+
+    fn remove(&self, out: &Solo) {
+        let mut link = &self.0;
+        // SAFETY: null or a block, which begins with its front.
+        while let Some(solo) = unsafe { link.get().as_ref() } {
+            if ptr::eq(solo, out) {
+                return link.set(solo.next.get());
+            }
+            link = &solo.next;
+        }
+    }
 }
 
 impl Solo {
+    /// The front of a block of these pages.
+    fn new(bytes: NonNull<[u8]>, layout: Layout, mark: u16) -> Self {
+        Self {
+            range: Range::new(bytes.cast(), bytes.len()),
+            offset: FRONT.max(layout.align()),
+            align: layout.align(),
+            asked: Var::new(layout.size()),
+            mark: Var::new(mark),
+            next: Var::new(ptr::null()),
+            stamp: Var::new(0),
+            loose: Var::new(false),
+        }
+    }
+
     pub(super) fn asked(&self) -> usize {
         self.asked.get()
     }
@@ -52,19 +127,44 @@ impl Solo {
         self.align
     }
 
+    pub(super) fn is_tainted(&self) -> bool {
+        self.mark.get() & TAINT != 0
+    }
+
     pub(super) fn payload(&self) -> NonNull<u8> {
         inside(self.range.block(), self.offset)
     }
 
-    fn layout(&self) -> Result<Layout, Cond> {
-        let asked = Layout::from_size_align(self.asked.get(), self.align).map_err(|_| Cond::FailAssert)?;
-        block(self.offset, asked)
+    /// All its pages.
+    fn bytes(&self) -> NonNull<[u8]> {
+        let start = self.range.block();
+        NonNull::slice_from_raw_parts(start, self.range.end() - start.addr().get())
     }
+
+    fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Bytes of the pages that it needs for so many of payload.
+    fn needs(&self, size: usize) -> Option<usize> {
+        whole(self.offset, size)
+    }
+}
+
+/// Bytes of whole pages for a payload at an offset, if they are a number.
+fn whole(offset: usize, size: usize) -> Option<usize> {
+    let len = offset.checked_add(size)?.checked_next_multiple_of(page())?;
+    isize::try_from(len).is_ok().then_some(len)
+}
+
+/// The layout of a block's pages.
+fn pages(len: usize, align: usize) -> Result<Layout, Cond> {
+    Layout::from_size_align(len, align).map_err(|_| Cond::BadSize)
 }
 
 impl Solos {
     pub(super) const fn new() -> Self {
-        Self { ranges: Ranges::new(), live: 0, bytes: 0, peak: 0 }
+        Self { ranges: Ranges::new(), live: 0, bytes: 0, peak: 0, spare: List::new(), kept: 0, loose: List::new() }
     }
 
     /// The block whose payload begins at an address.
@@ -75,86 +175,189 @@ impl Solos {
         (solo.payload().addr().get() == at).then_some(solo)
     }
 
-    fn insert(&mut self, block: NonNull<u8>, len: usize) {
-        // SAFETY: a block is live until it is removed, overlaps no other and begins with its `Solo`.
-        let solo: &Solo = unsafe { block.cast().as_ref() };
-        // SAFETY: as above.
+    /// Writes the front of a block and takes it in as live; its payload.
+    ///
+    /// # Safety
+    ///
+    /// Its pages are this heap's, and in no other block.
+    unsafe fn insert(&mut self, solo: Solo) -> NonNull<u8> {
+        let place = solo.range.block().cast::<Solo>();
+        // SAFETY: the caller's promise; a block is longer than its front, and aligned to pages.
+        unsafe { place.write(solo) };
+        // SAFETY: just written; it stays until it is removed.
+        let solo = unsafe { place.as_ref() };
+        // SAFETY: as above, and it overlaps no other.
         unsafe { self.ranges.insert(&raw const solo.range) };
         self.live += 1;
-        self.bytes += len;
+        self.bytes += solo.len();
         self.peak = self.peak.max(self.bytes);
+        self.look(solo);
+        solo.payload()
     }
 
-    fn remove(&mut self, solo: &Solo) -> Result<usize, Cond> {
-        let len = solo.layout()?.size();
+    /// Takes a live block out.
+    fn remove(&mut self, solo: &Solo) {
+        self.tighten(solo);
         self.ranges.remove(&raw const solo.range);
         self.live -= 1;
-        self.bytes -= len;
-        Ok(len)
+        self.bytes -= solo.len();
+    }
+
+    /// Notes whether a live block has pages that it does not need.
+    fn look(&self, solo: &Solo) {
+        self.tighten(solo);
+        if solo.needs(solo.asked()).is_some_and(|needs| needs < solo.len()) {
+            solo.stamp.set(now());
+            solo.loose.set(true);
+            self.loose.push(solo);
+        }
+    }
+
+    fn tighten(&self, solo: &Solo) {
+        if solo.loose.replace(false) {
+            self.loose.remove(solo);
+        }
+    }
+
+    /// The pages of a block that is kept, at least so many bytes: of the shortest that is not much longer, or of the
+    /// longest for a block that grows.
+    fn reuse(&mut self, len: usize, align: usize, growth: Growth) -> Option<NonNull<[u8]>> {
+        let mut best: Option<&Solo> = None;
+        self.spare.each(|solo| {
+            let fits = solo.len() >= len && solo.range.block().addr().get().is_multiple_of(align);
+            let better = match growth {
+                Growth::Likely => best.is_none_or(|best| solo.len() > best.len()),
+                Growth::Unknown => solo.len() / 2 <= len && best.is_none_or(|best| solo.len() < best.len()),
+            };
+            if fits && better {
+                best = Some(solo);
+            }
+        });
+        let best = best?;
+        self.spare.remove(best);
+        self.kept -= best.len();
+        Some(best.bytes())
+    }
+
+    /// Keeps a block that is live no more; those that are kept for the longest make room for it, if need be.
+    fn keep(&mut self, solo: &Solo) {
+        solo.stamp.set(now());
+        self.spare.push(solo);
+        self.kept += solo.len();
+        while self.kept > KEPT
+            && let Some(oldest) = self.spare.oldest()
+        {
+            if !self.unmap(oldest) {
+                return;
+            }
+        }
+    }
+
+    /// Gives a block that is kept to the system; refused, it stays.
+    fn unmap(&mut self, solo: &Solo) -> bool {
+        let (bytes, align) = (solo.bytes(), solo.align);
+        self.spare.remove(solo);
+        // SAFETY: it came from there with this layout, and nothing uses it.
+        let gone = pages(bytes.len(), align)
+            .and_then(|layout| unsafe { Pages::over(Native).free(bytes.cast(), layout) })
+            .is_ok();
+        if gone {
+            self.kept -= bytes.len();
+        } else {
+            self.spare.push(solo);
+        }
+        gone
+    }
+
+    /// Gives back what has not been needed for so long.
+    pub(super) fn expire(&mut self, now: u64, millis: u64) {
+        let is_due = |solo: &Solo| now.saturating_sub(solo.stamp.get()) >= millis;
+        while let Some(oldest) = self.spare.oldest().filter(|solo| is_due(solo)) {
+            if !self.unmap(oldest) {
+                break;
+            }
+        }
+        while let Some(oldest) = self.loose.oldest().filter(|solo| is_due(solo)) {
+            self.tighten(oldest);
+            let (bytes, needs) = (oldest.bytes(), oldest.needs(oldest.asked()).unwrap_or(oldest.len()));
+            // What the system refuses stays until the block goes.
+            // SAFETY: pages of the block behind its payload, in which nothing is.
+            unsafe { discard(inside(bytes.cast(), needs), bytes.len() - needs) };
+        }
     }
 }
 
 /// A block for a layout; its payload, and whether it is known to be zero.
-pub(super) fn take(layout: Layout, mark: u16) -> Result<(NonNull<u8>, bool), Cond> {
-    let offset = FRONT.max(layout.align());
-    let whole = block(offset, layout)?;
-    let Grant { bytes, zeroed } = Pages::over(Native).grant(whole)?;
-    let start = bytes.cast::<u8>();
-    prefer_large_pages(start, bytes.len());
-    let solo = Solo {
-        range: Range::new(start, whole.size()),
-        offset,
-        align: layout.align(),
-        asked: Var::new(layout.size()),
-        mark: Var::new(mark),
+pub(super) fn take(layout: Layout, mark: u16, growth: Growth) -> Result<(NonNull<u8>, bool), Cond> {
+    let len = whole(FRONT.max(layout.align()), layout.size()).ok_or(Cond::BadSize)?;
+    let kept = pool().solos.reuse(len, layout.align(), growth);
+    let (bytes, zeroed) = match kept {
+        Some(bytes) => (bytes, false),
+        None => {
+            let Grant { bytes, zeroed } = Pages::over(Native).grant(pages(len, layout.align())?)?;
+            prefer_large_pages(bytes.cast(), bytes.len());
+            (bytes, zeroed)
+        }
     };
-    // SAFETY: the block is ours, aligned to pages, and longer than this.
-    unsafe { start.cast::<Solo>().write(solo) };
-    pool().solos.insert(start, whole.size());
-    Ok((inside(start, offset), zeroed))
+    // SAFETY: the pages were just taken.
+    Ok((unsafe { pool().solos.insert(Solo::new(bytes, layout, mark)) }, zeroed))
 }
 
-/// Takes a block back; refused, it stays as it was.
-pub(super) fn give(payload: NonNull<u8>) -> Result<(), Cond> {
-    let (start, whole) = {
+/// Takes a block back, and wipes it if it is tainted or that is asked; refused, it stays as it was.
+///
+/// # Safety
+///
+/// Nothing uses it any more.
+pub(super) unsafe fn give(payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+    let solo: *const Solo = {
         let mut pool = pool();
         let solo: *const Solo = pool.solos.find(payload.addr().get()).ok_or(Cond::BadAddress)?;
         // SAFETY: just found, and the lock is held.
-        let solo = unsafe { &*solo };
-        pool.solos.remove(solo)?;
-        (solo.range.block(), solo.layout()?)
+        pool.solos.remove(unsafe { &*solo });
+        solo
     };
-    // SAFETY: the caller's; it came from there with this layout.
-    let answer = unsafe { Pages::over(Native).free(start, whole) };
-    if answer.is_err() {
-        pool().solos.insert(start, whole.size());
+    // SAFETY: it is in no list and in no tree, so that it is this thread's alone.
+    let solo = unsafe { &*solo };
+    // SAFETY: the block's own bytes, used no more.
+    unsafe { wipe_if(shred || solo.is_tainted(), solo.payload(), solo.len() - solo.offset) };
+    let mut pool = pool();
+    pool.solos.keep(solo);
+    if !keeps() {
+        pool.solos.expire(u64::MAX, 0);
     }
-    answer
+    Ok(())
 }
 
-/// Gives a block another length; refused, it stays as it was.
+/// Gives a block another length where it is or, if its bytes may stay behind, elsewhere; refused, it stays as it was.
 pub(super) fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond> {
-    let (start, old, new, offset) = {
+    let (before, needs) = {
         let mut pool = pool();
         let solo: *const Solo = pool.solos.find(payload.addr().get()).ok_or(Cond::BadAddress)?;
         // SAFETY: just found, and the lock is held.
         let solo = unsafe { &*solo };
-        let old = solo.layout()?;
-        let layout = Layout::from_size_align(size, solo.align).map_err(|_| Cond::BadSize)?;
-        let new = block(solo.offset, layout)?;
-        pool.solos.remove(solo)?;
-        (solo.range.block(), old, new, solo.offset)
+        let needs = solo.needs(size).ok_or(Cond::BadSize)?;
+        if needs <= solo.len() && (size >= solo.asked() || needs == solo.len()) {
+            solo.asked.set(size);
+            pool.solos.look(solo);
+            return Ok(payload);
+        }
+        pool.solos.remove(solo);
+        // SAFETY: it is in no list and in no tree, so that it is this thread's alone.
+        (unsafe { ptr::from_ref(solo).read() }, needs)
     };
+    let (bytes, align) = (before.bytes(), before.align);
+    let layouts = pages(bytes.len(), align).and_then(|old| Ok((old, pages(needs, align)?)));
     // SAFETY: the block is ours, came from there with this layout, and the alignment is the same.
-    let moved = unsafe { Pages::over(Native).resize(start, old, new) };
-    let place = moved.map_or(start, |bytes| bytes.cast());
-    let front = place.cast::<Solo>();
-    // SAFETY: where it is now, it begins with what it began with.
-    let before: Solo = unsafe { front.read() };
-    let (len, asked) = if moved.is_ok() { (new.size(), size) } else { (old.size(), before.asked.get()) };
-    let solo = Solo { range: Range::new(place, len), asked: Var::new(asked), ..before };
-    // SAFETY: the block is ours and nobody knows of it.
-    unsafe { front.write(solo) };
-    pool().solos.insert(place, len);
-    moved.map(|_| inside(place, offset))
+    let moved = layouts.and_then(|(old, new)| unsafe { Pages::over(Native).resize(bytes.cast(), old, new) });
+    let asked = if moved.is_ok() { size } else { before.asked() };
+    let place = moved.unwrap_or(bytes);
+    let solo = Solo { range: Range::new(place.cast(), place.len()), asked: Var::new(asked), ..before };
+    // SAFETY: the pages are the block's own.
+    let payload = unsafe { pool().solos.insert(solo) };
+    moved.map(|_| payload)
+}
+
+/// Whether the block at an address, which is live, is tainted; no less if there is none.
+pub(super) fn is_tainted(payload: NonNull<u8>) -> bool {
+    pool().solos.find(payload.addr().get()).is_none_or(Solo::is_tainted)
 }
