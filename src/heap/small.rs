@@ -184,6 +184,7 @@ impl<S: Source> Heap<S> {
     /// Gives the block of the owner back, who is no more. Refused, it is kept for the next.
     pub(super) fn give_back_owner(&self) -> Result<(), Cond> {
         let Some(block) = NonNull::new(self.block.get().cast_mut()) else { return Ok(()) };
+        show(block.cast(), self.block_len.get());
         // SAFETY: it came from there with this layout, and nothing uses it.
         unsafe { self.source.free(block.cast(), Layout::new::<Local>()) }?;
         self.block.set(core::ptr::null());

@@ -332,6 +332,10 @@ fn settle(place: &Place<'_>, found: Found, size: usize) {
         unsafe { wipe_if(found.tainted, last(place.cell, size), found.size - size) };
     }
     hide(last(place.cell, size), place.room() - size);
+    if place.mark.load(Ordering::Relaxed) & ALIGNED != 0 {
+        // Its alignment stands there.
+        show(last(place.cell, place.room() - 1), 1);
+    }
 }
 
 /// Sums over the whole process; what other threads do meanwhile may be counted or not.

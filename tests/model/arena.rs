@@ -88,13 +88,21 @@ impl Arena {
         let secret = secret();
         // SAFETY: what was handed out is inside the arena, written or zero.
         let read = |at: usize| unsafe { self.base.as_ptr().add(at).read_volatile() };
-        let mut count = 0;
+        let (mut count, mut at) = (0, 0);
         let mut last = 0_u64;
         let whole = u64::from_be_bytes(secret);
-        for at in 0..self.used.get() {
+        while at < self.used.get() {
+            // Most of it is zero, and no byte of the secret is.
+            // SAFETY: a word of what was handed out, which begins aligned.
+            if at % 8 == 0 && unsafe { self.base.add(at).cast::<u64>().read_volatile() } == 0 {
+                last = 0;
+                at += 8;
+                continue;
+            }
             last = last << 8 | u64::from(read(at));
             // Payloads repeat it, so that any rotation of it is a piece of eight bytes of one.
             count += usize::from((0..8).any(|turn| last == whole.rotate_left(8 * turn)));
+            at += 1;
         }
         count
     }
