@@ -6,8 +6,8 @@ use core::sync::atomic::Ordering;
 
 use super::ground::{NEVER, Process, set_policy};
 use super::{
-    Growth, Layer, Place, Way, change, check, give, here, locate, misuse, plain, purge, remark, solo, stats, take, way,
-    with,
+    Growth, Layer, Place, Way, change, check, give, here, locate, look_after, misuse, plain, purge, remark, solo,
+    stats, take, way, with,
 };
 use crate::cell::{Head, MIN_ALIGN as UNIT};
 use crate::poison::{hide, show};
@@ -228,16 +228,18 @@ unsafe impl GlobalAlloc for GlobalHeap {
             let offset = block.addr().wrapping_sub(span.data().addr());
             let it = Class::get(class);
             // That it is a cell's first byte is asked only where that was asked for; that it is live, always.
-            if ptr::eq(span.owner(), local)
-                && usize::from(span.class()) == class
-                && (cfg!(not(feature = "hardened")) || it.divides(offset))
-            {
+            if usize::from(span.class()) == class && (cfg!(not(feature = "hardened")) || it.divides(offset)) {
                 // SAFETY: a cell of this span, which has this class.
                 let mark = unsafe { span.mark(offset / UNIT, it.shift) };
                 if mark.load(Ordering::Relaxed) & (LIVE | TAINT) == LIVE {
                     hide(cell, it.size());
-                    // SAFETY: a cell of this local's span, with its mark, used no more.
-                    unsafe { local.give(&Process, class, cell, mark) };
+                    if ptr::eq(span.owner(), local) {
+                        // SAFETY: a cell of this local's span, with its mark, used no more.
+                        unsafe { local.give(&Process, class, cell, mark) };
+                    } else {
+                        // SAFETY: a cell of another's span, with its mark, used no more.
+                        unsafe { local.post(span, cell, mark, look_after) };
+                    }
                     return;
                 }
             }

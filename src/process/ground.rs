@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use kmem_platform::{Locked, Native};
 
+use super::here::look_after;
 use super::map;
 use super::solo::Solos;
 use crate::cell::inside;
@@ -237,6 +238,7 @@ impl Ground for Process {
         let ticks = local.ticks.get().wrapping_add(1);
         local.ticks.set(ticks);
         if ticks.is_multiple_of(64) {
+            local.send_all(look_after);
             due(local);
         }
     }
@@ -287,6 +289,7 @@ pub(super) fn keeps() -> bool {
 
 /// Gives back everything that can be: of a local, and what is kept.
 pub(super) fn purge(local: &Local) {
+    local.send_all(look_after);
     // What the system refuses stays.
     let _ = local.flush(&Process);
     clean(local);

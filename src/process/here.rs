@@ -66,9 +66,8 @@ pub(super) fn each(mut look: impl FnMut(&Local)) {
 }
 
 /// Somebody put something into the mail of a local: if nobody has it, it is looked through now.
-#[cold]
 pub(super) fn look_after(local: &Local) {
-    if local.state.compare_exchange(VACANT, LENT, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+    if local.is_idle() && local.state.compare_exchange(VACANT, LENT, Ordering::Acquire, Ordering::Relaxed).is_ok() {
         local.receive(&Process);
         local.state.store(VACANT, Ordering::Release);
     }
@@ -183,6 +182,7 @@ mod own {
         fn drop(&mut self) {
             let Some(local) = here() else { return };
             word::set(ptr::null());
+            local.send_all(look_after);
             // What the system refuses to take stays for who has it next.
             let _ = local.flush(&Process);
             local.state.store(VACANT, Ordering::Release);

@@ -36,15 +36,15 @@ use crate::{Cond, Found, Stats};
 pub use global::{Decay, Global, GlobalHeap};
 
 use ground::{Process, pool};
-use here::{here, with};
+use here::{here, look_after, with};
 use solo::Growth;
 
 type Layer = Spans<Process>;
 
 /// The longest cell of a class that this heap has.
 const MOST: usize = if cfg!(target_pointer_width = "64") { LONGEST } else { 8 << 10 };
-/// The longest block in a segment.
-const RUN_MOST: usize = Process::SEGMENT / 2;
+/// The longest block in a segment: where several fit into one.
+const RUN_MOST: usize = Process::SEGMENT / if cfg!(target_pointer_width = "64") { 8 } else { 2 };
 /// The largest alignment of a cell of a class.
 const MOST_ALIGN: usize = 1024;
 
@@ -163,24 +163,23 @@ impl Place<'_> {
         // SAFETY: the cell's own bytes, used no more.
         unsafe { wipe_if(shred, self.cell, self.room()) };
         let owner = self.span.owner();
-        match here() {
-            Some(local) if core::ptr::eq(local, owner) => match self.span.class() {
-                RUN => local.give_run(&Process, self.span, self.mark),
-                class => {
-                    hide(self.cell, self.room());
-                    // SAFETY: a cell of this local's span, with its mark, used no more.
-                    unsafe { local.give(&Process, class as usize, self.cell, self.mark) };
-                }
-            },
+        let local = here();
+        let is_own = local.is_some_and(|local| core::ptr::eq(local, owner));
+        if self.span.class() != RUN {
+            hide(self.cell, self.room());
+        }
+        match (self.span.class(), local) {
+            (RUN, Some(local)) if is_own => local.give_run(&Process, self.span, self.mark),
+            // SAFETY: a cell of this local's span, with its mark, used no more.
+            (class, Some(local)) if is_own => unsafe { local.give(&Process, class.into(), self.cell, self.mark) },
+            // SAFETY: a cell of another's span, with its mark, used no more.
+            (class, Some(local)) if class != RUN => unsafe { local.post(self.span, self.cell, self.mark, look_after) },
             _ => {
-                if self.span.class() != RUN {
-                    hide(self.cell, self.room());
-                }
                 // SAFETY: a span's owner stays for ever.
                 let owner = unsafe { &*owner };
                 // SAFETY: a cell of its span, with its mark, used no more.
-                if unsafe { owner.send(self.span, self.cell, self.mark) } && owner.is_idle() {
-                    here::look_after(owner);
+                if unsafe { owner.send(self.span, self.cell, self.mark) } {
+                    look_after(owner);
                 }
             }
         }

@@ -69,12 +69,43 @@ struct Slot {
     mark: Var<*const Mark>,
 }
 
+#[cfg(feature = "platform")]
+impl Parcel {
+    /// Sends the cells home, if there are any, and lets somebody look into the owner's mail.
+    fn send(&self, look: fn(&Local)) {
+        // SAFETY: null or a span with cells that its owner has not taken in: it is there.
+        let Some(span) = (unsafe { self.span.replace(ptr::null()).as_ref() }) else { return };
+        // SAFETY: a span's owner stays for ever, where others free its cells.
+        let owner = unsafe { &*span.owner() };
+        // SAFETY: the mark of such a cell.
+        let last = unsafe { &*self.last.get() };
+        if mail::send(span, self.first.get(), last, u32::from(self.count.get()), &owner.mail) {
+            look(owner);
+        }
+    }
+}
+
 impl Slot {
     #[inline(always)]
     fn get(&self) -> Option<Hot> {
         Some(Hot { cell: NonNull::new(self.cell.get())?, mark: self.mark.get() })
     }
 }
+
+/// Cells of another owner's span that were freed here and wait until they are worth the way: a chain of their marks.
+struct Parcel {
+    span: Var<*const Span>,
+    /// The first of them, and the mark of the last, which leads nowhere yet.
+    first: Var<u16>,
+    count: Var<u16>,
+    last: Var<*const Mark>,
+}
+
+/// How many spans' cells wait at a time.
+const PARCELS: usize = 32;
+/// How many cells wait, of one span and of all.
+const PARCEL: u16 = 64;
+const WAITING: u32 = 256;
 
 /// What one thread at a time uses.
 #[repr(C, align(64))]
@@ -103,6 +134,9 @@ pub(crate) struct Local {
     /// For the ground: when it was last asked what is due.
     pub(crate) stamp: Var<u64>,
     pub(crate) ticks: Var<u32>,
+    /// Cells of others that wait, by their span's place in its segment; and how many came since all were sent.
+    parcels: [Parcel; PARCELS],
+    waiting: Var<u32>,
     /// Spans with cells that others freed.
     mail: AtomicPtr<Span>,
     /// For the ground: whose it is, and the next of all.
@@ -134,6 +168,15 @@ impl Local {
             peak: Seen(AtomicUsize::new(0)),
             stamp: Var::new(0),
             ticks: Var::new(0),
+            parcels: [const {
+                Parcel {
+                    span: Var::new(ptr::null()),
+                    first: Var::new(NONE),
+                    count: Var::new(0),
+                    last: Var::new(ptr::null()),
+                }
+            }; PARCELS],
+            waiting: Var::new(0),
             mail: AtomicPtr::new(ptr::null_mut()),
             state: AtomicU8::new(0),
             sibling: AtomicPtr::new(ptr::null_mut()),
@@ -492,16 +535,56 @@ impl Local {
         }
     }
 
-    #[cfg(feature = "platform")]
     /// Hands a cell of this owner's back from another thread; whether somebody should look into the mail.
     ///
     /// # Safety
     ///
     /// It is a cell of that span, with that mark, and not used any more.
+    #[cfg(feature = "platform")]
     #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
     pub(crate) unsafe fn send(&self, span: &Span, cell: NonNull<u8>, mark: &Mark) -> bool {
         let unit = (cell.addr().get() - span.data().addr()) / UNIT;
-        mail::send(span, unit as u16, mark, &self.mail)
+        mail::send(span, unit as u16, mark, 1, &self.mail)
+    }
+
+    /// Takes a cell of another owner's span, to send it home with others of that span. At most [`WAITING`] cells wait,
+    /// until more come, this local is flushed, or its thread ends.
+    ///
+    /// # Safety
+    ///
+    /// It is a cell of that span, with that mark, and not used any more.
+    #[cfg(feature = "platform")]
+    #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
+    pub(crate) unsafe fn post(&self, span: &Span, cell: NonNull<u8>, mark: &Mark, look: fn(&Self)) {
+        let unit = ((cell.addr().get() - span.data().addr()) / UNIT) as u16;
+        let parcel = &self.parcels[span.slice() % PARCELS];
+        if ptr::eq(parcel.span.get(), span) {
+            mark.store(parcel.first.get(), Ordering::Relaxed);
+            parcel.count.set(parcel.count.get() + 1);
+        } else {
+            parcel.send(look);
+            mark.store(NONE, Ordering::Relaxed);
+            parcel.span.set(span);
+            parcel.count.set(1);
+            parcel.last.set(mark);
+        }
+        parcel.first.set(unit);
+        let waiting = self.waiting.get() + 1;
+        self.waiting.set(waiting);
+        if waiting == WAITING {
+            self.send_all(look);
+        } else if parcel.count.get() == PARCEL {
+            parcel.send(look);
+        }
+    }
+
+    /// Sends home what waits.
+    #[cfg(feature = "platform")]
+    #[cold]
+    pub(crate) fn send_all(&self, look: fn(&Self)) {
+        if self.waiting.replace(0) > 0 {
+            self.parcels.iter().for_each(|parcel| parcel.send(look));
+        }
     }
 
     /// Takes in what others freed; whether there was anything.
@@ -519,14 +602,17 @@ impl Local {
             let class = span.class() as usize;
             self.out.set(self.out.get() - count as usize);
             self.bytes.set(self.bytes.get() - count as usize * Class::get(class).size());
-            let mut last = first;
-            for _ in 1..count {
-                // SAFETY: a cell of the span.
-                last = unsafe { span.mark(last as usize, Class::get(class).shift) }.load(Ordering::Relaxed);
+            let rest = span.free().replace(first);
+            // What came ends with a mark that leads nowhere: it is looked for only if there is more.
+            if rest != NONE {
+                let mut last = first;
+                for _ in 1..count {
+                    // SAFETY: a cell of the span.
+                    last = unsafe { span.mark(last as usize, Class::get(class).shift) }.load(Ordering::Relaxed);
+                }
+                // SAFETY: as above.
+                unsafe { span.mark(last as usize, Class::get(class).shift) }.store(rest, Ordering::Relaxed);
             }
-            // SAFETY: as above.
-            let end = unsafe { span.mark(last as usize, Class::get(class).shift) };
-            end.store(span.free().replace(first), Ordering::Relaxed);
             self.settle(ground, span, class);
         });
         true

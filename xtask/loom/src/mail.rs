@@ -44,7 +44,14 @@ struct Owner {
 
 impl Owner {
     fn send(&self, span: usize, cell: u16) -> bool {
-        send(&self.spans[span], cell, &self.spans[span].marks[cell as usize], &self.mail)
+        send(&self.spans[span], cell, &self.spans[span].marks[cell as usize], 1, &self.mail)
+    }
+
+    /// Two cells, the first of which leads to the second.
+    fn send_both(&self, span: usize, cells: [u16; 2]) -> bool {
+        let marks = &self.spans[span].marks;
+        marks[cells[0] as usize].store(cells[1], Ordering::Relaxed);
+        send(&self.spans[span], cells[0], &marks[cells[1] as usize], 2, &self.mail)
     }
 
     /// Takes everything in; which cells of which span came home.
@@ -74,7 +81,7 @@ fn what_two_threads_free_comes_home_once() {
         });
         let other = Arc::clone(&owner);
         let second = thread::spawn(move || {
-            other.send(0, 1);
+            other.send_both(0, [1, 2]);
         });
         let mut home = Vec::new();
         owner.receive(&mut home);
@@ -82,7 +89,7 @@ fn what_two_threads_free_comes_home_once() {
         second.join().unwrap();
         owner.receive(&mut home);
         home.sort_unstable();
-        assert_eq!(home, [(0, 0), (0, 1), (1, 0)]);
+        assert_eq!(home, [(0, 0), (0, 1), (0, 2), (1, 0)]);
         assert!(owner.mail.load(Ordering::Relaxed).is_null());
     });
 }
