@@ -34,6 +34,10 @@ fn layout(number: usize) -> Layout {
     Layout::from_size_align(size, align).expect("a layout")
 }
 
+fn fill(number: usize) -> u8 {
+    u8::try_from(1 + number % 250).expect("a byte")
+}
+
 /// Asks until nothing is to be had, and gives all back: how many were refused, or none if anything was wrong.
 fn play() -> Option<usize> {
     let mut held: [(*mut u8, Layout); BLOCKS] = [(std::ptr::null_mut(), Layout::new::<u8>()); BLOCKS];
@@ -45,7 +49,7 @@ fn play() -> Option<usize> {
             refused += 1;
             continue;
         }
-        unsafe { block.write_bytes(1 + (number % 250) as u8, layout.size().min(5000)) };
+        unsafe { block.write_bytes(fill(number), layout.size().min(5000)) };
         *place = (block, layout);
         if number % 3 == 0 {
             let size = layout.size() * 3;
@@ -60,7 +64,7 @@ fn play() -> Option<usize> {
     let mut whole = Global.check().is_ok();
     for (number, (block, layout)) in held.into_iter().enumerate() {
         if !block.is_null() {
-            let filled = 1 + (number % 250) as u8;
+            let filled = fill(number);
             whole &= (0..layout.size().min(40)).all(|at| unsafe { block.add(at).read() } == filled);
             unsafe { HEAP.dealloc(block, layout) };
         }
