@@ -5,6 +5,7 @@
 //!     ├── test       the list of steps ── checks/   one file a kind of step
 //!     ├── demo       the demo on a JSON file, and the page with it
 //!     ├── bench      kmem beside its peers
+//!     ├── programs   real programs with kmem as their allocator, and with its peers
 //!     ├── stress     the process heap under many threads
 //!     ├── capi       the libraries and the header for C
 //!     ├── fuzz       scripts of calls of the C face
@@ -20,6 +21,7 @@ mod demo;
 mod documents;
 mod fuzz;
 mod machine;
+mod programs;
 mod run;
 mod setup;
 mod stress;
@@ -50,6 +52,9 @@ cargo xtask <command>
                                  heap, shred, sizes, in wasm wasm-lin and so on, and wasm-size), of these only the works
                                  whose names hold TEXT; --resume keeps the groups that are there
   bench c                        trees by the C face beside talloc's, in one program of C
+  programs [NAME]... [--rounds N] [--quick]
+                                 real programs (ripgrep, json, syn) built with kmem and with each peer as their allocator:
+                                 processor time and peak memory, into target/bench
   stress [--minutes N] [--threads N] [--resume]
                                  the process heap under threads that come and go, and forks; --resume goes on
   help                           this list
@@ -80,6 +85,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "test" => test::command(rest),
         "demo" => done(demo::command(&machine::Machine::default(), rest)),
         "bench" => done(bench::command(rest)),
+        "programs" => done(programs::command(rest)),
         "stress" => done(stress::command(rest)),
         "c" => done(capi::command(rest)),
         "fuzz" => done(fuzz::command(rest)),
