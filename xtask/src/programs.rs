@@ -42,6 +42,8 @@ struct Choice {
 struct Cost {
     /// Processor time, the program's own and the system's for it.
     seconds: f64,
+    /// Of it, the system's.
+    system: f64,
     /// The most memory that was there at once.
     bytes: f64,
 }
@@ -52,6 +54,7 @@ struct Row {
     program: &'static str,
     who: &'static str,
     seconds: f64,
+    system: f64,
     /// Its time by kmem's: the median of the rounds.
     ratio: f64,
     bytes: f64,
@@ -266,7 +269,8 @@ fn cost(command: &mut Command) -> Result<Cost> {
     // SAFETY: it is written where the call tells of a process.
     let usage: libc::rusage = unsafe { usage.assume_init() };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    Ok(Cost { seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), bytes: usage.ru_maxrss as f64 * 1024.0 })
+    let system = seconds(usage.ru_stime);
+    Ok(Cost { seconds: seconds(usage.ru_utime) + system, system, bytes: usage.ru_maxrss as f64 * 1024.0 })
 }
 
 /// Sees that a program ended well.
@@ -280,6 +284,7 @@ fn rows(program: &'static str, costs: &[Vec<Cost>; WHO.len()]) -> Vec<Row> {
         program,
         who,
         seconds: median(own.iter().map(|cost| cost.seconds)),
+        system: median(own.iter().map(|cost| cost.system)),
         ratio: median(own.iter().zip(&costs[0]).map(|(own, kmem)| own.seconds / kmem.seconds)),
         bytes: median(own.iter().map(|cost| cost.bytes)),
     };
@@ -297,7 +302,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 fn table(rows: &[Row]) -> String {
     let mut table = String::from("| program | who | CPU s | ratio to kmem | peak MiB |\n|---|---|--:|--:|--:|\n");
-    for Row { program, who, seconds, ratio, bytes } in rows {
+    for Row { program, who, seconds, ratio, bytes, .. } in rows {
         writeln!(table, "| {program} | {who} | {seconds:.3} | {ratio:.3} | {:.1} |", bytes / MIB)
             .expect("a String takes any text");
     }
@@ -305,10 +310,10 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn json(rows: &[Row], rounds: usize) -> String {
-    let row = |Row { program, who, seconds, ratio, bytes }: &Row| {
+    let row = |Row { program, who, seconds, system, ratio, bytes }: &Row| {
         format!(
             "    {{\"program\": \"{program}\", \"who\": \"{who}\", \"cpu_s\": {seconds:.6}, \
-             \"ratio_to_kmem\": {ratio:.4}, \"peak_mib\": {:.3}}}",
+             \"of_it_system_s\": {system:.6}, \"ratio_to_kmem\": {ratio:.4}, \"peak_mib\": {:.3}}}",
             bytes / MIB
         )
     };
@@ -344,18 +349,27 @@ mod tests {
 
     #[test]
     fn rows_are_medians_of_rounds() {
-        let cost = |seconds| Cost { seconds, bytes: seconds * MIB };
+        let cost = |seconds| Cost { seconds, system: seconds / 2.0, bytes: seconds * MIB };
         let mut costs = [const { Vec::new() }; WHO.len()];
         costs.fill(vec![cost(1.0), cost(2.0), cost(4.0)]);
         costs[5] = vec![cost(2.0), cost(6.0), cost(4.0)];
         let rows = rows("syn", &costs);
         assert_eq!(rows.len(), WHO.len());
-        assert_eq!(rows[0], Row { program: "syn", who: "kmem", seconds: 2.0, ratio: 1.0, bytes: 2.0 * MIB });
-        assert_eq!(rows[5], Row { program: "syn", who: "glibc", seconds: 4.0, ratio: 2.0, bytes: 4.0 * MIB });
+        assert_eq!(
+            rows[0],
+            Row { program: "syn", who: "kmem", seconds: 2.0, system: 1.0, ratio: 1.0, bytes: 2.0 * MIB }
+        );
+        assert_eq!(
+            rows[5],
+            Row { program: "syn", who: "glibc", seconds: 4.0, system: 2.0, ratio: 2.0, bytes: 4.0 * MIB }
+        );
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
         assert_eq!(table(&rows[5..]).lines().last().unwrap(), "| syn | glibc | 4.000 | 2.000 | 4.0 |");
-        let row =
-            r#"    {"program": "syn", "who": "kmem", "cpu_s": 2.000000, "ratio_to_kmem": 1.0000, "peak_mib": 2.000}"#;
+        let row = [
+            r#"    {"program": "syn", "who": "kmem", "cpu_s": 2.000000, "of_it_system_s": 1.000000, "#,
+            r#""ratio_to_kmem": 1.0000, "peak_mib": 2.000}"#,
+        ]
+        .concat();
         assert_eq!(json(&rows[..1], 3), format!("{{\n  \"rounds\": 3,\n  \"rows\": [\n{row}\n  ]\n}}\n"));
     }
 
