@@ -7,6 +7,7 @@
 //!     ├── bench      kmem beside its peers
 //!     ├── programs   real programs with kmem as their allocator, and with its peers
 //!     ├── stress     the process heap under many threads
+//!     ├── suites     the test suites of other crates with kmem as their allocator
 //!     ├── capi       the libraries and the header for C
 //!     ├── fuzz       scripts of calls of the C face
 //!     ├── web        building the npm package and the page
@@ -25,6 +26,7 @@ mod programs;
 mod run;
 mod setup;
 mod stress;
+mod suites;
 mod test;
 mod web;
 
@@ -57,6 +59,7 @@ cargo xtask <command>
                                  processor time and peak memory, into target/bench
   stress [--minutes N] [--threads N] [--resume]
                                  the process heap under threads that come and go, and forks; --resume goes on
+  suites [NAME]...               the test suites of well-known crates with kmem as the allocator of all their tests
   help                           this list
 
 Environment:
@@ -87,6 +90,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "bench" => done(bench::command(rest)),
         "programs" => done(programs::command(rest)),
         "stress" => done(stress::command(rest)),
+        "suites" => suites::command(rest),
         "c" => done(capi::command(rest)),
         "fuzz" => done(fuzz::command(rest)),
         "documents" => documents::command(rest),
