@@ -70,7 +70,7 @@ fn names_place(said: &str, line: usize) -> bool {
 
 /// An array of objects with the same keys: values that repeat, text that needs escapes, numbers in
 /// every spelling.
-fn records() -> String {
+pub fn records() -> String {
     const TEXTS: [&str; 8] = [
         r#""plain""#,
         r#""""#,

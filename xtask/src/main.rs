@@ -5,7 +5,9 @@
 //!     ├── test       the list of steps ── checks/   one file a kind of step
 //!     ├── demo       the demo on a JSON file, and the page with it
 //!     ├── bench      kmem beside its peers
+//!     ├── programs   real programs with kmem as their allocator, and with its peers
 //!     ├── stress     the process heap under many threads
+//!     ├── suites     the test suites of other crates with kmem as their allocator
 //!     ├── capi       the libraries and the header for C
 //!     ├── fuzz       scripts of calls of the C face
 //!     ├── web        building the npm package and the page
@@ -20,9 +22,11 @@ mod demo;
 mod documents;
 mod fuzz;
 mod machine;
+mod programs;
 mod run;
 mod setup;
 mod stress;
+mod suites;
 mod test;
 mod web;
 
@@ -50,8 +54,12 @@ cargo xtask <command>
                                  heap, shred, sizes, in wasm wasm-lin and so on, and wasm-size), of these only the works
                                  whose names hold TEXT; --resume keeps the groups that are there
   bench c                        trees by the C face beside talloc's, in one program of C
+  programs [NAME]... [--rounds N] [--quick]
+                                 real programs (ripgrep, json, syn) built with kmem and with each peer as their allocator:
+                                 processor time and peak memory, into target/bench
   stress [--minutes N] [--threads N] [--resume]
                                  the process heap under threads that come and go, and forks; --resume goes on
+  suites [NAME]...               the test suites of well-known crates with kmem as the allocator of all their tests
   help                           this list
 
 Environment:
@@ -80,7 +88,9 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "test" => test::command(rest),
         "demo" => done(demo::command(&machine::Machine::default(), rest)),
         "bench" => done(bench::command(rest)),
+        "programs" => done(programs::command(rest)),
         "stress" => done(stress::command(rest)),
+        "suites" => suites::command(rest),
         "c" => done(capi::command(rest)),
         "fuzz" => done(fuzz::command(rest)),
         "documents" => documents::command(rest),

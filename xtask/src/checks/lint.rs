@@ -11,12 +11,13 @@ use crate::machine::Machine;
 use crate::run::{self, cargo};
 
 /// Packages with a workspace of their own.
-const APART: [&str; 6] = [
+const APART: [&str; 7] = [
     "xtask/header/Cargo.toml",
     "xtask/wasm-tools/Cargo.toml",
     "xtask/freestanding/Cargo.toml",
     "xtask/loom/Cargo.toml",
     "xtask/threads/Cargo.toml",
+    "benches/programs/Cargo.toml",
     "benches/wasm-size/Cargo.toml",
 ];
 
