@@ -143,3 +143,28 @@ fn threads_allocate_and_free_what_others_allocated() {
     assert_eq!(count, 8000);
     assert_eq!(Global.check(), Ok(()));
 }
+
+/// What the global allocator's face makes shorter by less than half stays where it is, and still goes back.
+#[cfg(not(feature = "hardened"))]
+#[test]
+fn a_cell_that_shrinks_a_little_stays_where_it_is() {
+    let layout = |size| layout(size, 8);
+    for (first, sizes) in [(1000, [700, 560, 1000, 512]), (7000, [5000, 3600, 7100, 4000])] {
+        let block = unsafe { GlobalAlloc::alloc(&Global, layout(first)) };
+        unsafe { block.write_bytes(7, first) };
+        let mut size = first;
+        for new in sizes {
+            assert_eq!(unsafe { Global.realloc(block, layout(size), new) }, block, "from {size} to {new}");
+            size = new;
+        }
+        let moved = unsafe { Global.realloc(block, layout(size), 100) };
+        assert_ne!(moved, block, "more than half of it is not needed");
+        assert!((0..100).all(|at| unsafe { moved.add(at).read() } == 7));
+        assert!(Global.locate(NonNull::new(block).expect("an address")).is_err(), "the old place is free");
+        unsafe { Global.dealloc(moved, layout(100)) };
+        let short = unsafe { GlobalAlloc::alloc(&Global, layout(first)) };
+        let short = unsafe { Global.realloc(short, layout(first), first / 2 + 100) };
+        unsafe { Global.dealloc(short, layout(first / 2 + 100)) };
+        Global.check().expect("sound");
+    }
+}

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::cell::{Head, MIN_ALIGN as UNIT};
 use crate::poison::{hide, show};
-use crate::spans::{Class, LIVE, RUN, TAINT, with_kind};
+use crate::spans::{Class, LIVE, LOOSE, RUN, TAINT, with_kind};
 use crate::store::Ops;
 use crate::{Broken, Cond, Found, Grant, Kind, Ptr, Source, Stats, Store};
 
@@ -188,7 +188,7 @@ fn quick(layout: Layout) -> Option<usize> {
 unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
     let class = match way(layout) {
         Way::Cell(class, _) => class,
-        Way::Run => usize::from(RUN),
+        Way::Run => RUN.into(),
         Way::Solo => {
             // SAFETY: the caller's promise, passed on.
             if unsafe { solo::give(block, false) }.is_err() {
@@ -199,12 +199,14 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
     };
     // SAFETY: the caller's promise: it lies in a span.
     let span = unsafe { Layer::span_of(block.as_ptr()) };
-    if usize::from(span.class()) != class {
-        misuse("a block is freed with another size than it has");
-    }
     let Some(mark) = span.mark_at(block.addr().get()) else { misuse("what is freed is inside a block") };
-    if mark.load(Ordering::Relaxed) & LIVE == 0 {
+    let is = mark.load(Ordering::Relaxed);
+    if is & LIVE == 0 {
         misuse("a block is freed twice");
+    }
+    let span_class = usize::from(span.class());
+    if span_class != class && (is & LOOSE != LOOSE || class > span_class || span_class == RUN.into()) {
+        misuse("a block is freed with another size than it has");
     }
     Place { cell: block, span, mark }.give(false);
 }
@@ -301,7 +303,18 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
         _ => {
             // SAFETY: the caller's promise: it lies in a span.
             let span = unsafe { Layer::span_of(block) };
-            span.mark_at(block.addr()).is_none_or(|mark| mark.load(Ordering::Relaxed) & TAINT != 0)
+            let Some(mark) = span.mark_at(block.addr()) else { misuse("what is to be resized is inside a block") };
+            let is = mark.load(Ordering::Relaxed);
+            let tainted = is & TAINT != 0;
+            if !tainted && plain(old).is_some() && plain(new).is_some() && span.class() != RUN {
+                // Half a cell that is not used costs less than copying the other half (mimalloc's rule).
+                let room = Class::get(span.class().into()).size();
+                if cfg!(not(feature = "hardened")) && (room / 2..=room).contains(&new.size()) {
+                    mark.store(is | LOOSE, Ordering::Relaxed);
+                    return block;
+                }
+            }
+            tainted
         }
     };
     if tainted {

@@ -61,6 +61,9 @@ pub(crate) const ALIGNED: u16 = 1 << 11;
 /// By how many bytes it is longer than was asked.
 pub(crate) const SLACK: u16 = ALIGNED_BIT - 1;
 const ALIGNED_BIT: u16 = 1 << 11;
+/// The global allocator's face has given it a smaller size where it is: its layout tells a smaller class.
+#[cfg(feature = "platform")]
+pub(crate) const LOOSE: u16 = SLACK;
 const KINDS: u16 = 0b11 << 12;
 /// The mark of a free cell that is the last on its list; and of one on none.
 pub(crate) const NONE: u16 = 0x7fff;

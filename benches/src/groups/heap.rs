@@ -324,7 +324,7 @@ fn actions<B: Blocks, const MOST: usize>(blocks: &mut B, times: usize, watch: &m
     const LIVE: usize = 600;
     let mut dice = Dice::new();
     let mut live: Vec<Block> = Vec::with_capacity(100_000);
-    watch.time(times, || {
+    let mut act = |times: usize, live: &mut Vec<Block>| {
         for _ in 0..times {
             let action = dice.below(7);
             if action == 6 && !live.is_empty() {
@@ -343,7 +343,10 @@ fn actions<B: Blocks, const MOST: usize>(blocks: &mut B, times: usize, watch: &m
                 blocks.give(live.swap_remove(at));
             }
         }
-    });
+    };
+    // Until there are as many as there will be.
+    act(4 * LIVE, &mut live);
+    watch.time(times, || act(times, &mut live));
     live.into_iter().for_each(|block| blocks.give(block));
 }
 
