@@ -149,13 +149,17 @@ fn threads_allocate_and_free_what_others_allocated() {
 #[test]
 fn a_cell_that_shrinks_a_little_stays_where_it_is() {
     let layout = |size| layout(size, 8);
-    for (first, sizes) in [(1000, [700, 560, 1000, 512]), (7000, [5000, 3600, 7100, 4000])] {
+    for (first, sizes) in
+        [(1000, [700, 560, 1000, 512]), (7000, [5000, 3600, 7100, 4000]), (32768, [30700, 17000, 32760, 20000])]
+    {
         let block = unsafe { GlobalAlloc::alloc(&Global, layout(first)) };
         unsafe { block.write_bytes(7, first) };
         let mut size = first;
         for new in sizes {
             assert_eq!(unsafe { Global.realloc(block, layout(size), new) }, block, "from {size} to {new}");
             size = new;
+            let found = Global.locate(NonNull::new(block).expect("an address")).expect("it is live");
+            assert!((size..size * 9 / 4).contains(&found.size), "{size} seen as {}", found.size);
         }
         let moved = unsafe { Global.realloc(block, layout(size), 100) };
         assert_ne!(moved, block, "more than half of it is not needed");

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::cell::{Head, MIN_ALIGN as UNIT};
 use crate::poison::{hide, show};
-use crate::spans::{Class, LIVE, LOOSE, RUN, TAINT, with_kind};
+use crate::spans::{Class, LIVE, LOOSE, RUN, SLACK, TAINT, with_kind};
 use crate::store::Ops;
 use crate::{Broken, Cond, Found, Grant, Kind, Ptr, Source, Stats, Store};
 
@@ -310,7 +310,8 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
                 // Half a cell that is not used costs less than copying the other half (mimalloc's rule).
                 let room = Class::get(span.class().into()).size();
                 if cfg!(not(feature = "hardened")) && (room / 2..=room).contains(&new.size()) {
-                    mark.store(is | LOOSE, Ordering::Relaxed);
+                    let fits = plain(new) == Some(span.class().into());
+                    mark.store(is & !SLACK | if fits { 0 } else { LOOSE }, Ordering::Relaxed);
                     return block;
                 }
             }

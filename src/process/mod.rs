@@ -30,7 +30,8 @@ use crate::cell::MIN_ALIGN as UNIT;
 use crate::poison::{hide, show};
 use crate::report::Broken;
 use crate::spans::{
-    ALIGNED, Class, Ground, LIVE, LONGEST, Local, RUN, SLACK, Segment, Span, Spans, TAINT, class_of, kind_of, with_kind,
+    ALIGNED, Class, Ground, LIVE, LONGEST, LOOSE, Local, RUN, SLACK, Segment, Span, Spans, TAINT, class_of, kind_of,
+    with_kind,
 };
 use crate::wipe::wipe_if;
 use crate::{Cond, Found, Stats};
@@ -48,6 +49,8 @@ type Layer = Spans<Process>;
 const MOST: usize = if cfg!(target_pointer_width = "64") { LONGEST } else { 8 << 10 };
 /// The longest block in a segment: where several fit into one.
 const RUN_MOST: usize = Process::SEGMENT / if cfg!(target_pointer_width = "64") { 8 } else { 2 };
+/// The longest cell that cannot have as much slack as [`LOOSE`] is. A longer one that is loose has no less than that.
+const LOOSE_MOST: usize = (LOOSE as usize + 1) * 8;
 /// The largest alignment of a cell of a class.
 const MOST_ALIGN: usize = 1024;
 
@@ -154,8 +157,12 @@ impl Place<'_> {
         match self.span.class() {
             RUN => self.span.asked().get() - CANARY,
             class => {
-                let slack = usize::from(self.mark.load(Ordering::Relaxed) & SLACK);
-                Class::get(class as usize).size() - CANARY - slack
+                let room = Class::get(class as usize).size() - CANARY;
+                match self.mark.load(Ordering::Relaxed) & SLACK {
+                    // Only cells that are longer can be so much longer than was asked of them.
+                    LOOSE if room <= LOOSE_MOST => room,
+                    slack => room - usize::from(slack),
+                }
             }
         }
     }
