@@ -172,3 +172,25 @@ fn a_cell_that_shrinks_a_little_stays_where_it_is() {
         Global.check().expect("sound");
     }
 }
+
+#[test]
+fn what_is_held_is_told_by_class() {
+    let classes = || Global.classes();
+    // No other test has cells of this class by the hundred.
+    let of = |classes: &kmem::Classes| classes.iter().find(|class| class.size >= 6000).expect("a class");
+    let before = of(&classes());
+    let cells: Vec<Vec<u8>> = (0..200).map(|_| vec![1; 6000]).collect();
+    let long = vec![1_u8; 9 << 20];
+    let all = classes();
+    let with = of(&all);
+    assert!(with.live >= before.live + 200 && with.bytes == with.live * with.size, "{with:?}");
+    assert!(with.held >= with.bytes + with.free * with.size && with.resident >= 200 * 6000, "{with:?}");
+    assert!(with.peak >= with.live && with.resident <= with.held, "{with:?}");
+    assert!(all.long().bytes >= long.len() && all.total().bytes >= long.len() + with.bytes);
+    assert!(all.resident() >= with.resident + long.len() && all.resident() <= all.total().held, "{all:?}");
+    drop((cells, long));
+    kmem::GlobalHeap::new().purge();
+    let after = of(&classes());
+    assert!(after.live < before.live + 100 && after.peak >= with.peak, "{after:?}");
+    assert!(after.held < with.held && after.resident <= after.held, "{after:?}");
+}

@@ -4,6 +4,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
+use super::classes::{Classes, classes};
 use super::ground::{NEVER, Process, set_policy};
 use super::{
     Growth, Layer, Place, Way, change, check, give, hardened, here, locate, look_after, misuse, plain, purge, remark,
@@ -109,6 +110,27 @@ impl GlobalHeap {
     #[must_use]
     pub fn stats(&self) -> Stats {
         stats()
+    }
+
+    /// The same by size class, and how much of it is in memory. It takes no longer for what is allocated and freed, as
+    /// it is summed up here; it does so under the lock of the process heap, for a step a span.
+    ///
+    /// ```
+    /// use kmem::GlobalHeap;
+    ///
+    /// #[global_allocator]
+    /// static HEAP: GlobalHeap = GlobalHeap::new();
+    ///
+    /// let boxes: Vec<Box<[u8; 100]>> = (0..50).map(|_| Box::new([0; 100])).collect();
+    /// let classes = HEAP.classes();
+    /// let class = classes.iter().find(|class| class.size >= 100).expect("there is one");
+    /// assert!(class.live >= 50 && class.peak >= class.live);
+    /// assert!(class.held >= class.bytes + class.free * class.size);
+    /// # drop(boxes);
+    /// ```
+    #[must_use]
+    pub fn classes(&self) -> Classes {
+        classes()
     }
 
     /// Gives back to the system all that this thread, and threads that have ended, do not need.
@@ -400,6 +422,22 @@ impl Global {
     #[must_use]
     pub fn stats(self) -> Stats {
         stats()
+    }
+
+    /// The same by size class, and how much of it is in memory: as [`GlobalHeap::classes`].
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Global, Source};
+    ///
+    /// Global.grant(Layout::new::<[u8; 100]>())?;
+    /// let classes = Global.classes();
+    /// assert!(classes.iter().any(|class| class.size >= 100 && class.live >= 1));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[must_use]
+    pub fn classes(self) -> Classes {
+        classes()
     }
 
     /// Memory for the layout as a managed pointer, its contents undefined.

@@ -163,14 +163,22 @@ impl Pool {
 
     /// Visits all segments in use.
     pub(super) fn each(&self, visit: &mut dyn FnMut(&Segment)) {
+        self.each_any(&mut |segment, is_idle| {
+            if !is_idle {
+                visit(segment);
+            }
+        });
+    }
+
+    /// Visits all segments, and says whether nothing is in it.
+    pub(super) fn each_any(&self, visit: &mut dyn FnMut(&Segment, bool)) {
         let mut next = self.all.get();
         // SAFETY: null or the front of a segment.
         while let Some(front) = unsafe { next.as_ref() } {
             next = front.next.get();
-            if !front.idle.get() {
-                // SAFETY: a segment in use has a head.
-                visit(unsafe { Spans::<Process>::segment_of(ptr::from_ref(front).cast_mut().cast()) });
-            }
+            // SAFETY: behind the front stands the head, also of one that is kept.
+            let segment = unsafe { Spans::<Process>::segment_of(ptr::from_ref(front).cast_mut().cast()) };
+            visit(segment, front.idle.get());
         }
     }
 
@@ -288,7 +296,7 @@ fn clean(local: &Local) {
     }
     local.each_hole::<Process>(page(), &mut |start, len| {
         // SAFETY: whole pages of free cells, which nothing uses.
-        unsafe { discard(start, len) };
+        unsafe { discard(start, len) }
     });
 }
 

@@ -14,6 +14,7 @@
 //! Invariants: a segment is in the map from before anything in it is handed out until after its last cell has gone;
 //! only the thread that has a `Local` changes what is in it, but for its mail; the lock is held over no other lock.
 
+mod classes;
 mod global;
 mod ground;
 #[cfg_attr(not(feature = "hardened"), path = "trusting.rs")]
@@ -36,6 +37,7 @@ use crate::spans::{
 use crate::wipe::wipe_if;
 use crate::{Cond, Found, Stats};
 
+pub use classes::{ClassStats, Classes};
 pub use global::{Decay, Global, GlobalHeap};
 
 use ground::{Process, pool};

@@ -51,6 +51,8 @@ pub(super) struct Solo {
     next: Var<*const Solo>,
     stamp: Var<u64>,
     loose: Var<bool>,
+    /// Bytes behind its payload that were given back.
+    thin: Var<usize>,
 }
 
 /// Some of them, the latest first.
@@ -68,6 +70,8 @@ pub(super) struct Solos {
     pub(super) kept: usize,
     /// Live ones with pages that they do not need.
     loose: List,
+    /// Bytes of live ones that were given back.
+    pub(super) thin: Var<usize>,
 }
 
 /// Whether a block that is taken is likely to grow.
@@ -128,6 +132,7 @@ impl Solo {
             next: Var::new(ptr::null()),
             stamp: Var::new(0),
             loose: Var::new(false),
+            thin: Var::new(0),
         }
     }
 
@@ -181,7 +186,16 @@ fn pages(len: usize, align: usize) -> Result<Layout, Cond> {
 
 impl Solos {
     pub(super) const fn new() -> Self {
-        Self { ranges: Ranges::new(), live: 0, bytes: 0, peak: 0, spare: List::new(), kept: 0, loose: List::new() }
+        Self {
+            ranges: Ranges::new(),
+            live: 0,
+            bytes: 0,
+            peak: 0,
+            spare: List::new(),
+            kept: 0,
+            loose: List::new(),
+            thin: Var::new(0),
+        }
     }
 
     /// The block whose payload begins at an address.
@@ -236,10 +250,12 @@ impl Solos {
         }
     }
 
+    /// Forgets that it has such pages, and that they were given back.
     fn tighten(&self, solo: &Solo) {
         if solo.loose.replace(false) {
             self.loose.remove(solo);
         }
+        self.thin.set(self.thin.get() - solo.thin.replace(0));
     }
 
     /// The pages of a block that is kept, at least so many bytes: of the shortest that is not much longer, or of the
@@ -309,7 +325,10 @@ impl Solos {
             let (bytes, needs) = (oldest.bytes(), oldest.needs(oldest.asked()).unwrap_or(oldest.len()));
             // What the system refuses stays until the block goes.
             // SAFETY: pages of the block behind its payload, in which nothing is.
-            unsafe { discard(inside(bytes.cast(), needs), bytes.len() - needs) };
+            if unsafe { discard(inside(bytes.cast(), needs), bytes.len() - needs) } {
+                oldest.thin.set(bytes.len() - needs);
+                self.thin.set(self.thin.get() + oldest.thin.get());
+            }
         }
     }
 }

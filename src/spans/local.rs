@@ -234,16 +234,19 @@ impl Local {
         let Some(span) = (unsafe { self.current[class].get().as_ref() }) else { return false };
         let rack = &self.racks[class];
         let shift = Class::get(class).shift;
-        let (mut unit, mut len) = (span.free().get(), 0);
+        let (first, mut last) = (span.free().get(), NONE);
+        let (mut unit, mut len) = (first, 0);
         let mut batch = [Hot { cell: NonNull::dangling(), mark: ptr::null() }; BATCH];
         while unit != NONE && len < BATCH {
             // SAFETY: a free cell of this span.
             let mark = unsafe { span.mark(unit as usize, shift) };
             batch[len] = Hot { cell: span.cell(unit), mark };
+            last = unit;
             unit = mark.load(Ordering::Relaxed);
             len += 1;
         }
         span.free().set(unit);
+        span.touch(first, last, len);
         #[expect(clippy::cast_possible_truncation, reason = "at most a batch")]
         {
             span.used().set(span.used().get() + len as u32);
@@ -776,15 +779,16 @@ impl Local {
         Ok(())
     }
 
-    /// Visits whole pages in which there are only free cells, of spans that were given something since the last time.
+    /// Visits whole pages in which there are only free cells, of spans that were given something since the last time;
+    /// who does says whether the system took them.
     #[cfg(feature = "platform")]
-    pub(crate) fn each_hole<G: Ground>(&self, page: usize, visit: &mut dyn FnMut(NonNull<u8>, usize)) {
+    pub(crate) fn each_hole<G: Ground>(&self, page: usize, visit: &mut dyn FnMut(NonNull<u8>, usize) -> bool) {
         for segment in self.segments() {
             Spans::<G>::each(segment, &mut |_, _, span| {
                 let Some(span) = span.filter(|span| span.class() != RUN && span.stale().get()) else { return };
                 span.stale().set(false);
                 let class = Class::get(span.class() as usize);
-                let mut hole: Option<usize> = None;
+                let (mut hole, mut gone): (Option<usize>, usize) = (None, 0);
                 for cell in 0..=span.cells() {
                     let at = cell * class.size();
                     // SAFETY: a cell of the span, which has a mark.
@@ -797,12 +801,20 @@ impl Local {
                     let Some(start) = hole.take() else { continue };
                     let data = span.data().addr();
                     let (from, to) = ((data + start).next_multiple_of(page), (data + at) & !(page - 1));
-                    if from < to {
-                        visit(inside(span.cell(0), from - data), to - from);
+                    if from < to && visit(inside(span.cell(0), from - data), to - from) {
+                        gone += to - from;
                     }
                 }
+                #[expect(clippy::cast_possible_truncation, reason = "a segment is less than 4 GiB long")]
+                span.hole().set(gone as u32);
             });
         }
+    }
+
+    /// The most cells of a class, or runs, that were live or at hand.
+    #[cfg(feature = "platform")]
+    pub(crate) fn most(&self, class: usize) -> usize {
+        self.most[class].get() as usize
     }
 
     /// A cell of a class: of those at hand one told by a number. When it comes back, it is one of those again, and not

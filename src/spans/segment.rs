@@ -30,6 +30,8 @@ pub(crate) struct Span {
     stale: Seen<AtomicBool>,
     /// Cells that are not on the list of free ones.
     used: Seen<AtomicU32>,
+    /// About how many bytes are in pages that were given back or never touched.
+    hole: Seen<AtomicU32>,
     /// Freed by others and not yet taken in: the first in the lower half, how many in the upper.
     remote: AtomicU32,
     /// How many cells there are.
@@ -236,6 +238,7 @@ impl<G: Ground> Spans<G> {
         span.free.set(0);
         span.listed.set(false);
         span.stale.set(!zeroed);
+        span.hole.set(if zeroed { (len - front) as u32 } else { 0 });
         span.remote.store(mail::EMPTY, Ordering::Relaxed);
         let step = size / UNIT;
         let mut at = 0;
@@ -361,6 +364,7 @@ impl Span {
             listed: Var::new(false),
             stale: Seen(AtomicBool::new(false)),
             used: Seen(AtomicU32::new(0)),
+            hole: Seen(AtomicU32::new(0)),
             remote: AtomicU32::new(mail::EMPTY),
             cells: Seen(AtomicU32::new(0)),
             mail: AtomicPtr::new(ptr::null_mut()),
@@ -395,6 +399,27 @@ impl Span {
     #[inline(always)]
     pub(crate) fn used(&self) -> &Seen<AtomicU32> {
         &self.used
+    }
+
+    /// About how many bytes of it are in no memory.
+    pub(crate) fn hole(&self) -> &Seen<AtomicU32> {
+        &self.hole
+    }
+
+    /// Notes that so many cells leave the list, of which it had the first and the last: they are likely to be touched.
+    #[expect(clippy::cast_possible_truncation, reason = "a segment is less than 4 GiB long")]
+    pub(super) fn touch(&self, first: u16, last: u16, count: usize) {
+        /// A page, or what is taken for one.
+        const PAGE: usize = 4096;
+        let hole = self.hole.get() as usize;
+        if hole == 0 || count == 0 {
+            return;
+        }
+        let size = Class::get(self.class() as usize).size();
+        // One behind the other, or each by itself.
+        let is_row = usize::from(last.wrapping_sub(first)) * UNIT == (count - 1) * size;
+        let touched = count * if is_row { size } else { size.next_multiple_of(PAGE) };
+        self.hole.set(hole.saturating_sub(touched) as u32);
     }
 
     pub(super) fn stale(&self) -> &Seen<AtomicBool> {
