@@ -228,7 +228,7 @@ mod shelf {
     use crate::poison::{hide, show};
 
     /// The most runs that are kept.
-    const RUNS: usize = 64;
+    const RUNS: usize = 512;
     /// The most bytes that are kept, unless it is said otherwise.
     const LIMIT: usize = 64 << 20;
     /// A large page of the machines at hand. Where it is another, the advice is of less use, but not wrong.

@@ -56,6 +56,7 @@ impl Block {
 
     fn new(dice: &mut Dice) -> Self {
         let size = match dice.below(1000) {
+            0 if dice.below(20) == 0 => dice.below(1 << 30),
             0 => dice.below(64 << 20),
             1..20 => dice.below(1 << 20),
             20..200 => dice.below(40_000),

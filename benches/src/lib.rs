@@ -26,6 +26,8 @@ pub mod watch;
 #[cfg(native)]
 pub mod count;
 #[cfg(native)]
+pub mod memory;
+#[cfg(native)]
 pub mod report;
 #[cfg(not(native))]
 pub mod wasm;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use kmem_bench::count::count;
 use kmem_bench::groups::GROUPS;
 use kmem_bench::measure::{Plan, measure};
+use kmem_bench::memory;
 use kmem_bench::report::{best, keep, report};
 use kmem_bench::row::Row;
 
@@ -14,6 +15,7 @@ kmem-bench groups                            the names of the groups
 kmem-bench measure full|quick DIR GROUP [WORK]
                                              measures a group's rows (whose names hold WORK) and keeps the times in DIR
 kmem-bench count GROUP [WORK]                runs every side once, for callgrind
+kmem-bench memory DIR|ALLOCATOR              what general allocators hold of the machine's memory, or one of them
 kmem-bench report DIR                        writes the tables of what DIR holds
 ";
 
@@ -46,6 +48,8 @@ fn run(args: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
             keep(Path::new(folder), name, &duels)?;
         }
         ["count", group, work @ ..] => find(group, work)?.1.iter().filter(|row| !row.large).for_each(count),
+        ["memory", folder] if Path::new(folder).is_dir() => memory::table(Path::new(folder))?,
+        ["memory", name] => memory::print_one(name)?,
         ["report", folder] => {
             let native = GROUPS.iter().map(|(name, _)| (*name).to_owned());
             let wasm = GROUPS.iter().map(|(name, _)| format!("wasm-{name}"));

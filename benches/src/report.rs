@@ -106,7 +106,8 @@ pub fn report(folder: &Path, groups: impl Iterator<Item = String>) -> Result<Str
     let rows: Vec<_> = duels.chunk_by(|a, b| (&a.group, &a.work) == (&b.group, &b.work)).collect();
     let lines: Vec<_> = rows.iter().flat_map(|row| lines(row, &counts)).collect();
     let sizes = fs::read_to_string(folder.join("wasm-size.bytes")).unwrap_or_default();
-    let text = markdown(&lines, &sizes) + &everybody(&rows, &counts);
+    let memory = fs::read_to_string(folder.join("memory.md")).map(|table| format!("\n## Memory\n\n{table}"));
+    let text = markdown(&lines, &sizes) + &memory.unwrap_or_default() + &everybody(&rows, &counts);
     fs::write(folder.join("results.md"), &text)?;
     fs::write(folder.join("results.json"), json(&lines))?;
     fs::write(folder.join("results.svg"), picture(&lines))?;

@@ -32,17 +32,18 @@ impl General for System {
     const NAME: &'static str = if cfg!(native) { "glibc" } else { "dlmalloc" };
 }
 
+/// Those that kmem is compared with.
 #[cfg(native)]
-mod peers {
-    use dlmalloc::GlobalDlmalloc;
-    use mimalloc::MiMalloc;
-    use rlsf::GlobalTlsf;
-    use rpmalloc::RpMalloc;
-    use snmalloc_rs::SnMalloc;
+pub mod peers {
+    pub use dlmalloc::GlobalDlmalloc;
+    pub use mimalloc::MiMalloc;
+    pub use rlsf::GlobalTlsf;
+    pub use rpmalloc::RpMalloc;
+    pub use snmalloc_rs::SnMalloc;
     use talc::TalcLock;
     use talc::lock_api::{GuardSend, RawMutex};
     use talc::source::Claim;
-    use tikv_jemallocator::Jemalloc;
+    pub use tikv_jemallocator::Jemalloc;
 
     use super::General;
 
@@ -85,7 +86,6 @@ mod peers {
 
     // SAFETY: the rows that talc is in have one thread.
     unsafe impl RawMutex for NoLock {
-        #[expect(clippy::declare_interior_mutable_const, reason = "the trait asks for it")]
         const INIT: Self = Self;
         type GuardMarker = GuardSend;
 
@@ -102,10 +102,13 @@ mod peers {
     pub type Talc = TalcLock<NoLock, Claim>;
 
     const ROOM: usize = 256 << 20;
-    static mut ARENA: [u8; ROOM] = [0; ROOM];
+    struct Arena(core::cell::UnsafeCell<[u8; ROOM]>);
+    // SAFETY: talc alone uses it.
+    unsafe impl Sync for Arena {}
+    static ARENA: Arena = Arena(core::cell::UnsafeCell::new([0; ROOM]));
     static TALC: Talc = TalcLock::new(
         // SAFETY: nobody else uses the array.
-        unsafe { Claim::array(&raw mut ARENA) },
+        unsafe { Claim::array(ARENA.0.get()) },
     );
 
     impl General for Talc {
@@ -115,12 +118,7 @@ mod peers {
 }
 
 #[cfg(native)]
-use peers::Talc;
-#[cfg(native)]
-use {
-    dlmalloc::GlobalDlmalloc, mimalloc::MiMalloc, rlsf::GlobalTlsf, rpmalloc::RpMalloc, snmalloc_rs::SnMalloc,
-    tikv_jemallocator::Jemalloc,
-};
+use peers::{GlobalDlmalloc, GlobalTlsf, Jemalloc, MiMalloc, RpMalloc, SnMalloc, Talc};
 
 #[cfg(not(native))]
 impl General for crate::allocators::Talc {
@@ -129,7 +127,7 @@ impl General for crate::allocators::Talc {
 }
 
 /// A block and its layout.
-type Block = (NonNull<u8>, Layout);
+pub type Block = (NonNull<u8>, Layout);
 
 /// Takes and releases blocks of any layout.
 pub trait Blocks: Contender {
@@ -258,9 +256,14 @@ const fn layout(size: usize, align: usize) -> Layout {
     }
 }
 
+/// A layout of a random size.
+pub fn any_layout<const LEAST: usize, const MOST: usize>(dice: &mut Dice) -> Layout {
+    layout(LEAST + dice.below(MOST - LEAST + 1), 8)
+}
+
 /// Marks a block as used.
 #[inline(always)]
-fn touch(block: NonNull<u8>) {
+pub fn touch(block: NonNull<u8>) {
     // SAFETY: every block here is a word long at least, and aligned to one.
     unsafe { block.cast::<u64>().write(7) };
     taken(block);
@@ -293,11 +296,9 @@ fn random_pair<B: Blocks>(blocks: &mut B, times: usize, watch: &mut Watch) {
 
 /// Of so many blocks, one at a time is replaced by another.
 fn churn<B: Blocks, const LIVE: usize, const MOST: usize>(blocks: &mut B, times: usize, watch: &mut Watch) {
-    let least = if MOST > 1000 { 8 } else { 16 };
     let mut dice = Dice::new();
-    let any = |dice: &mut Dice| layout(least + dice.below(MOST - least + 1), 8);
     let fresh = |dice: &mut Dice| {
-        let layout = any(dice);
+        let layout = if MOST > 1000 { any_layout::<8, MOST>(dice) } else { any_layout::<16, MOST>(dice) };
         let block = blocks.take(layout);
         touch(block);
         (block, layout)
@@ -364,7 +365,9 @@ fn push<B: Blocks>(blocks: &mut B, times: usize, watch: &mut Watch) {
                     block = blocks.regrow(old, room * 8);
                 }
                 // SAFETY: the block has room for so many.
-                unsafe { block.cast::<u64>().add(number).write(number as u64) };
+                let place = unsafe { block.cast::<u64>().add(number) };
+                // SAFETY: as above, aligned.
+                unsafe { place.write(number as u64) };
             }
             taken(block);
             blocks.give((block, layout(room * 8, 8)));

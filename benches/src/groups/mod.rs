@@ -2,7 +2,7 @@
 
 #[cfg(native)]
 mod guarded;
-mod heap;
+pub mod heap;
 mod lin;
 mod pool;
 mod refs;

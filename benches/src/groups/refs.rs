@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use kmem::{AtomicRef, Pages, Pool, Ref};
+use kmem::{AtomicRef, Heap, Pages, Pool, Ref};
 
 #[cfg(native)]
 use crate::allocators::Snmalloc;
@@ -66,6 +66,8 @@ pub fn rows() -> Vec<Row> {
     vec![
         all!("48 B, create + drop, plain", create, Plain; Rcs, Triomphes),
         all!("48 B, create + drop, atomic", create, Atomic; Arcs, Triomphes),
+        all!("48 B, create + drop, plain, over a heap", create, PlainOfHeap; Rcs, Triomphes),
+        all!("48 B, create + drop, atomic, over a heap", create, AtomicOfHeap; Arcs, Triomphes),
         all!("48 B, clone + drop, plain", clone, Plain; Rcs),
         all!("48 B, clone + drop, atomic", clone, Atomic; Arcs, Triomphes),
         all!("values handed around, plain", around, Plain; Rcs, Triomphes),
@@ -114,48 +116,42 @@ fn pool() -> Pool<Pages> {
     Pool::new_in(Layout::new::<([usize; 2], Value)>(), Pages::new())
 }
 
-/// kmem's values with plain counts.
-struct Plain(Pool<Pages>);
+/// kmem's values over one of its stores.
+macro_rules! ours {
+    ($(#[$doc:meta] $contender:ident $handle:ident $store:ty, $make:expr;)+) => {$(
+        #[$doc]
+        struct $contender($store);
 
-impl Contender for Plain {
-    fn name() -> String {
-        "kmem".into()
-    }
+        impl Contender for $contender {
+            fn name() -> String {
+                "kmem".into()
+            }
 
-    fn new() -> Self {
-        Self(pool())
-    }
+            fn new() -> Self {
+                Self($make)
+            }
+        }
+
+        impl Sharer for $contender {
+            type Handle<'s> = $handle<'s, Value, $store>;
+
+            #[inline(always)]
+            fn share(&self, value: Value) -> Self::Handle<'_> {
+                $handle::new_in(value, &self.0).ok().expect("memory")
+            }
+        }
+    )+};
 }
 
-impl Sharer for Plain {
-    type Handle<'s> = Ref<'s, Value, Pool<Pages>>;
-
-    #[inline(always)]
-    fn share(&self, value: Value) -> Self::Handle<'_> {
-        Ref::new_in(value, &self.0).ok().expect("memory")
-    }
-}
-
-/// kmem's values with atomic counts.
-struct Atomic(Pool<Pages>);
-
-impl Contender for Atomic {
-    fn name() -> String {
-        "kmem".into()
-    }
-
-    fn new() -> Self {
-        Self(pool())
-    }
-}
-
-impl Sharer for Atomic {
-    type Handle<'s> = AtomicRef<'s, Value, Pool<Pages>>;
-
-    #[inline(always)]
-    fn share(&self, value: Value) -> Self::Handle<'_> {
-        AtomicRef::new_in(value, &self.0).ok().expect("memory")
-    }
+ours! {
+    /// Plain counts, over a pool.
+    Plain Ref Pool<Pages>, pool();
+    /// Atomic counts, over a pool.
+    Atomic AtomicRef Pool<Pages>, pool();
+    /// Plain counts, over a heap.
+    PlainOfHeap Ref Heap<Pages>, Heap::new_in(Pages::new());
+    /// Atomic counts, over a heap.
+    AtomicOfHeap AtomicRef Heap<Pages>, Heap::new_in(Pages::new());
 }
 
 /// Peers that take their memory from the global allocator.

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use indextree::{Arena, NodeId};
-use kmem::{Key, KeyTree, Pages, Reuse, Source, Tree};
+use kmem::{Heap, Key, KeyTree, Pages, Reuse, Source, Tree};
 
 use crate::allocators::{Allocator, Fast, Standard};
 use crate::corpus;
@@ -78,8 +78,11 @@ pub fn visit<F: Forest, const LIVE: usize>(grove: &mut Grove<F, LIVE>, times: us
 
 macro_rules! all {
     ($work:expr, $run:ident) => {
+        all!($work, $run, Default)
+    };
+    ($work:expr, $run:ident, $ours:ty) => {
         row!("tree", $work, $run;
-            Default, #[cfg(native)] Talloc, Boxes<Standard>, Boxes<Fast>, Arena<Payload>)
+            $ours, #[cfg(native)] Talloc, Boxes<Standard>, Boxes<Fast>, Arena<Payload>)
     };
 }
 
@@ -110,6 +113,12 @@ pub fn rows() -> Vec<Row> {
             "drop the whole of 1e6, nodes in a region of their own",
             vec![named::<Default>("kmem", drop_whole), side::<Arena<Payload>>(drop_whole)],
         ),
+        all!("build 1e6, over a heap", build, OfHeap),
+        all!("free root of 1e6, over a heap", free_root, OfHeap),
+        all!("child alloc + free, over a heap", child, OfHeap),
+        all!("10k chain, build + free, over a heap", chain, OfHeap),
+        all!("585 nodes, build + free, over a heap", small, OfHeap),
+        all!("random subtree, free + rebuild, over a heap", subtrees, OfHeap),
         itself("rebuild 1e6 after free, against first build", rebuild, build),
         itself("rebuild 1e6 after depth-first free, beside another tree, against first build", rebuild_beside, build),
         keys("keys against raw, 585 nodes of 32 B, build + free", even, even),
@@ -342,6 +351,19 @@ fn subtrees<F: Forest>(forest: &mut F, times: usize, watch: &mut Watch) {
         }
     });
     forest.free(above);
+}
+
+/// Nodes that are cells of a heap.
+type OfHeap = Tree<Heap<Pages>>;
+
+impl Contender for OfHeap {
+    fn name() -> String {
+        "kmem".into()
+    }
+
+    fn new() -> Self {
+        Self::new_in(Heap::new_in(Pages::new()))
+    }
 }
 
 impl Contender for Default {

@@ -118,5 +118,9 @@ fn measure(bench: &Path, folder: &Path, group: &str, plan: &str, work: Option<&s
     valgrind.args(["-q", "--tool=callgrind", "--collect-atstart=no"]);
     valgrind.arg(format!("--callgrind-out-file={}", dumps.join(group).display()));
     run::run(valgrind.arg(bench).args(["count", group]).args(work))?;
-    run::run(run::command(bench).args(["measure", plan]).arg(folder).arg(group).args(work))
+    run::run(run::command(bench).args(["measure", plan]).arg(folder).arg(group).args(work))?;
+    if group == "heap" && work.is_none() {
+        run::run(run::command(bench).arg("memory").arg(folder))?;
+    }
+    Ok(())
 }

@@ -29,6 +29,7 @@ pub const SCENES: &[Scene] = &[
     #[cfg(target_arch = "wasm32")]
     Scene { name: "runs of pages are of one thread at a time", play: pages, well: || true },
     Scene { name: "the process heap has a cell for each", play: heap, well: || Global.check().is_ok() },
+    Scene { name: "a cell comes home from whoever frees it", play: exchange, well: exchange_is_over },
     Scene { name: "a store behind its lock is seen whole", play: store, well: store_is_whole },
     Scene { name: "the last owner sees what the others did", play: owners, well: || FAREWELLS.get() == ROUNDS },
 ];
@@ -85,6 +86,52 @@ fn pages(number: usize) {
 fn heap(number: usize) {
     static MEETING: Meeting = Meeting::new();
     take_and_give(&Global, &MEETING, number, [8, 300, 5_000, 150_000]);
+}
+
+/// A block on its way to another thread.
+struct Sent(NonNull<u8>, Layout);
+
+// SAFETY: a block of the process heap may be freed by any thread.
+unsafe impl Send for Sent {}
+
+const SHELVES: usize = 64;
+static SHELVED: Locked<[Option<Sent>; SHELVES]> = Locked::new([const { None }; SHELVES]);
+
+fn free(Sent(block, layout): Sent) {
+    let filled = u8::try_from(layout.size() % 251).expect("a byte");
+    // SAFETY: the block is this long, and was written whole by who took it.
+    let bytes = unsafe { core::slice::from_raw_parts(block.as_ptr(), layout.size()) };
+    assert!(bytes.iter().step_by(61).all(|byte| *byte == filled), "another thread was here");
+    // SAFETY: a block of this heap, used no more.
+    unsafe { Source::free(&Global, block, layout) }.expect("taken back");
+}
+
+/// Takes blocks, puts them where others find them, and frees what it finds there.
+fn exchange(number: usize) {
+    static MEETING: Meeting = Meeting::new();
+    MEETING.wait();
+    for round in 0..20 * ROUNDS {
+        let size = match round % 40 {
+            0 => 70_000 + number,
+            1 if round % 400 == 1 => 700_000,
+            other => 16 * (1 + (other * 7 + number) % 30),
+        };
+        let layout = Layout::from_size_align(size, 16).expect("a layout");
+        let block = Source::alloc(&Global, layout).expect("room").cast::<u8>();
+        // SAFETY: ours, and this long.
+        unsafe { block.write_bytes(u8::try_from(size % 251).expect("a byte"), size) };
+        let shelf = (round * 13 + number * 5) % SHELVES;
+        let found = SHELVED.lock()[shelf].replace(Sent(block, layout));
+        found.into_iter().for_each(free);
+    }
+}
+
+fn exchange_is_over() -> bool {
+    for shelf in 0..SHELVES {
+        let found = SHELVED.lock()[shelf].take();
+        found.into_iter().for_each(free);
+    }
+    Global.check().is_ok()
 }
 
 static BYTES: StaticBytes<65536> = StaticBytes::new();
