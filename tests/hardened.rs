@@ -1,6 +1,6 @@
 //! The feature `hardened`: each misuse is done by this program run again, which must end at it and say why; and what is
 //! handed out next is not what was just freed, nor the same in two runs.
-#![cfg(all(feature = "hardened", feature = "std", target_os = "linux"))]
+#![cfg(all(feature = "hardened", feature = "std", target_os = "linux", target_arch = "x86_64"))]
 #![allow(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block, reason = "most of it is wrong")]
 
 use std::alloc::{GlobalAlloc, Layout};

@@ -95,6 +95,7 @@ impl Slot {
 }
 
 /// Cells of another owner's span that were freed here and wait until they are worth the way: a chain of their marks.
+#[cfg_attr(not(feature = "platform"), allow(dead_code, reason = "only the process heap has others' cells"))]
 struct Parcel {
     span: Var<*const Span>,
     /// The first of them, and the mark of the last, which leads nowhere yet.
@@ -106,7 +107,9 @@ struct Parcel {
 /// How many spans' cells wait at a time.
 const PARCELS: usize = 32;
 /// How many cells wait, of one span and of all.
+#[cfg(feature = "platform")]
 const PARCEL: u16 = 64;
+#[cfg(feature = "platform")]
 const WAITING: u32 = 256;
 
 /// What one thread at a time uses.

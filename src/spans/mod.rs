@@ -110,6 +110,7 @@ macro_rules! seen {
     ($([$($generic:ident)?] $atomic:ty, $value:ty;)*) => {$(
         impl<$($generic)?> Seen<$atomic> {
             #[inline(always)]
+            #[cfg_attr(not(feature = "platform"), allow(dead_code, reason = "some are only told by the process heap"))]
             pub(crate) fn get(&self) -> $value {
                 self.0.load(Ordering::Relaxed)
             }

@@ -402,6 +402,7 @@ impl Span {
     }
 
     /// About how many bytes of it are in no memory.
+    #[cfg(feature = "platform")]
     pub(crate) fn hole(&self) -> &Seen<AtomicU32> {
         &self.hole
     }
