@@ -176,7 +176,7 @@ pub use pages::Pages;
 pub use pages::{Protected, Protection};
 pub use pool::{Pool, PoolCell};
 #[cfg(feature = "platform")]
-pub use process::{Decay, Global, GlobalHeap};
+pub use process::{ClassStats, Classes, Decay, Global, GlobalHeap};
 pub use ptr::{Ptr, copy, dup, free, stat, stat_unsized, zero, zero_object};
 #[cfg(feature = "shred")]
 pub use ptr::{shred, taint};

@@ -149,13 +149,17 @@ fn threads_allocate_and_free_what_others_allocated() {
 #[test]
 fn a_cell_that_shrinks_a_little_stays_where_it_is() {
     let layout = |size| layout(size, 8);
-    for (first, sizes) in [(1000, [700, 560, 1000, 512]), (7000, [5000, 3600, 7100, 4000])] {
+    for (first, sizes) in
+        [(1000, [700, 560, 1000, 512]), (7000, [5000, 3600, 7100, 4000]), (32768, [30700, 17000, 32760, 20000])]
+    {
         let block = unsafe { GlobalAlloc::alloc(&Global, layout(first)) };
         unsafe { block.write_bytes(7, first) };
         let mut size = first;
         for new in sizes {
             assert_eq!(unsafe { Global.realloc(block, layout(size), new) }, block, "from {size} to {new}");
             size = new;
+            let found = Global.locate(NonNull::new(block).expect("an address")).expect("it is live");
+            assert!((size..size * 9 / 4).contains(&found.size), "{size} seen as {}", found.size);
         }
         let moved = unsafe { Global.realloc(block, layout(size), 100) };
         assert_ne!(moved, block, "more than half of it is not needed");
@@ -167,4 +171,26 @@ fn a_cell_that_shrinks_a_little_stays_where_it_is() {
         unsafe { Global.dealloc(short, layout(first / 2 + 100)) };
         Global.check().expect("sound");
     }
+}
+
+#[test]
+fn what_is_held_is_told_by_class() {
+    let classes = || Global.classes();
+    // No other test has cells of this class by the hundred.
+    let of = |classes: &kmem::Classes| classes.iter().find(|class| class.size >= 6000).expect("a class");
+    let before = of(&classes());
+    let cells: Vec<Vec<u8>> = (0..200).map(|_| vec![1; 6000]).collect();
+    let long = vec![1_u8; 9 << 20];
+    let all = classes();
+    let with = of(&all);
+    assert!(with.live >= before.live + 200 && with.bytes == with.live * with.size, "{with:?}");
+    assert!(with.held >= with.bytes + with.free * with.size && with.resident >= 200 * 6000, "{with:?}");
+    assert!(with.peak >= with.live && with.resident <= with.held, "{with:?}");
+    assert!(all.long().bytes >= long.len() && all.total().bytes >= long.len() + with.bytes);
+    assert!(all.resident() >= with.resident + long.len() && all.resident() <= all.total().held, "{all:?}");
+    drop((cells, long));
+    kmem::GlobalHeap::new().purge();
+    let after = of(&classes());
+    assert!(after.live < before.live + 100 && after.peak >= with.peak, "{after:?}");
+    assert!(after.held < with.held && after.resident <= after.held, "{after:?}");
 }

@@ -31,6 +31,32 @@ fn done(result: libc::c_int) -> Result<(), Cond> {
     if result == 0 { Ok(()) } else { Err(last_cond()) }
 }
 
+impl Native {
+    /// A number that nobody can foretell, if the system has one to give now.
+    ///
+    /// ```
+    /// use kmem_platform::Native;
+    ///
+    /// let numbers = [Native.random(), Native.random()];
+    /// assert!(numbers[0].is_none() || numbers[0] != numbers[1]);
+    /// ```
+    #[must_use]
+    pub fn random(&self) -> Option<u64> {
+        let mut bytes = [0_u8; size_of::<u64>()];
+        // The one way that every Unix has.
+        // SAFETY: the name ends with a zero.
+        let file = unsafe { libc::open(c"/dev/urandom".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        if file < 0 {
+            return None;
+        }
+        // SAFETY: it writes into the array, at most as many bytes as it has.
+        let read = unsafe { libc::read(file, bytes.as_mut_ptr().cast(), bytes.len()) };
+        // SAFETY: just opened, and used by nobody else.
+        unsafe { libc::close(file) };
+        (usize::try_from(read) == Ok(bytes.len())).then(|| u64::from_ne_bytes(bytes))
+    }
+}
+
 // SAFETY: the system hands out pages that nobody else has.
 unsafe impl Platform for Native {
     fn page_size(&self) -> usize {

@@ -4,14 +4,15 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
+use super::classes::{Classes, classes};
 use super::ground::{NEVER, Process, set_policy};
 use super::{
-    Growth, Layer, Place, Way, change, check, give, here, locate, look_after, misuse, plain, purge, remark, solo,
-    stats, take, way, with,
+    Growth, Layer, Place, Way, change, check, give, hardened, here, locate, look_after, misuse, plain, purge, remark,
+    solo, stats, take, take_solo, way, with,
 };
 use crate::cell::{Head, MIN_ALIGN as UNIT};
 use crate::poison::{hide, show};
-use crate::spans::{Class, LIVE, LOOSE, RUN, TAINT, with_kind};
+use crate::spans::{Class, LIVE, LOOSE, RUN, SLACK, TAINT, with_kind};
 use crate::store::Ops;
 use crate::{Broken, Cond, Found, Grant, Kind, Ptr, Source, Stats, Store};
 
@@ -39,6 +40,13 @@ pub enum Decay {
 /// own part of it, and what another thread frees comes home without a lock; without, each call borrows a part. Blocks
 /// that are freed twice, or with another size than they have, end the program with a message. (What was allocated by
 /// this face is as long as its size class where it is looked at by another.)
+///
+/// With the feature `hardened` that is so for everything that is freed and is no live block, wherever it came from. So
+/// is a block that was written to past its end, where eight bytes stand that are looked at when it is freed or resized,
+/// and one that was written to after it was freed: it waits behind some 256 others before it is handed out again, and
+/// is looked at then. Which cell comes next is drawn, and long blocks lie between pages that may not be touched. (By
+/// [`Global`]'s checked face what is no live block is [`BadAddress`](Cond::BadAddress), and what was written past its
+/// end [`FailAssert`](Cond::FailAssert); it is then still the caller's.)
 ///
 /// ```
 /// use kmem::GlobalHeap;
@@ -104,6 +112,27 @@ impl GlobalHeap {
         stats()
     }
 
+    /// The same by size class, and how much of it is in memory. It takes no longer for what is allocated and freed, as
+    /// it is summed up here; it does so under the lock of the process heap, for a step a span.
+    ///
+    /// ```
+    /// use kmem::GlobalHeap;
+    ///
+    /// #[global_allocator]
+    /// static HEAP: GlobalHeap = GlobalHeap::new();
+    ///
+    /// let boxes: Vec<Box<[u8; 100]>> = (0..50).map(|_| Box::new([0; 100])).collect();
+    /// let classes = HEAP.classes();
+    /// let class = classes.iter().find(|class| class.size >= 100).expect("there is one");
+    /// assert!(class.live >= 50 && class.peak >= class.live);
+    /// assert!(class.held >= class.bytes + class.free * class.size);
+    /// # drop(boxes);
+    /// ```
+    #[must_use]
+    pub fn classes(&self) -> Classes {
+        classes()
+    }
+
     /// Gives back to the system all that this thread, and threads that have ended, do not need.
     ///
     /// ```
@@ -118,9 +147,7 @@ impl GlobalHeap {
         purge();
     }
 
-    #[cold]
-    #[inline(never)]
-    fn more(&self, class: usize, zeroed: bool) -> *mut u8 {
+    fn set_decay(&self) {
         if let Some(decay) = self.decay {
             set_policy(match decay {
                 Decay::AtOnce => 0,
@@ -128,6 +155,12 @@ impl GlobalHeap {
                 Decay::Never => NEVER,
             });
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn more(&self, class: usize, zeroed: bool) -> *mut u8 {
+        self.set_decay();
         let cell = with(|local| match local.take(class, LIVE) {
             Some(cell) => Ok(cell),
             None => local.take_more(&Process, class, LIVE),
@@ -144,21 +177,28 @@ impl GlobalHeap {
             _ => ptr::null_mut(),
         }
     }
+
+    /// A block that is no plain cell, or none.
+    #[inline(never)]
+    fn other(&self, layout: Layout, zeroed: bool) -> *mut u8 {
+        self.set_decay();
+        match take(layout) {
+            Ok((cell, clean)) => {
+                if zeroed && !clean {
+                    // SAFETY: the block was just taken and is this long.
+                    unsafe { cell.write_bytes(0, layout.size()) };
+                }
+                cell.as_ptr()
+            }
+            Err(_) => ptr::null_mut(),
+        }
+    }
 }
 
-/// A block that is no plain cell, or none.
-#[inline(never)]
-fn other(layout: Layout, zeroed: bool) -> *mut u8 {
-    match take(layout) {
-        Ok((cell, clean)) => {
-            if zeroed && !clean {
-                // SAFETY: the block was just taken and is this long.
-                unsafe { cell.write_bytes(0, layout.size()) };
-            }
-            cell.as_ptr()
-        }
-        Err(_) => ptr::null_mut(),
-    }
+/// The class for a layout, if nothing is to be done but to take a cell of it.
+#[inline(always)]
+fn quick(layout: Layout) -> Option<usize> {
+    if cfg!(feature = "hardened") { None } else { plain(layout) }
 }
 
 /// A block that is no cell at hand of the calling thread goes back.
@@ -198,7 +238,7 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
 unsafe impl GlobalAlloc for GlobalHeap {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Some(class) = plain(layout) else { return other(layout, false) };
+        let Some(class) = quick(layout) else { return self.other(layout, false) };
         if let Some(cell) = here().and_then(|local| local.take(class, LIVE)) {
             show(cell, Class::get(class).size());
             return cell.as_ptr();
@@ -208,7 +248,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let Some(class) = plain(layout) else { return other(layout, true) };
+        let Some(class) = quick(layout) else { return self.other(layout, true) };
         if let Some(cell) = here().and_then(|local| local.take(class, LIVE)) {
             show(cell, Class::get(class).size());
             // SAFETY: the cell was just taken and is this long.
@@ -222,15 +262,19 @@ unsafe impl GlobalAlloc for GlobalHeap {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise: a block that was handed out, which is never null.
         let cell = unsafe { NonNull::new_unchecked(block) };
-        if let Some(class) = plain(layout)
+        // SAFETY: the caller's promise, passed on.
+        if unsafe { hardened::dealloc(cell, layout) } {
+            return;
+        }
+        if let Some(class) = quick(layout)
             && let Some(local) = here()
         {
             // SAFETY: the caller's promise: a cell of a class lies in a span.
             let span = unsafe { Layer::span_of(block) };
             let offset = block.addr().wrapping_sub(span.data().addr());
             let it = Class::get(class);
-            // That it is a cell's first byte is asked only where that was asked for; that it is live, always.
-            if usize::from(span.class()) == class && (cfg!(not(feature = "hardened")) || it.divides(offset)) {
+            // That it is a cell's first byte is not asked here; that it is live, always.
+            if usize::from(span.class()) == class {
                 // SAFETY: a cell of this span, which has this class.
                 let mark = unsafe { span.mark(offset / UNIT, it.shift) };
                 if mark.load(Ordering::Relaxed) & (LIVE | TAINT) == LIVE {
@@ -253,8 +297,8 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let Ok(new) = Layout::from_size_align(size, layout.align()) else { return ptr::null_mut() };
-        if let Some(class) = plain(layout)
-            && plain(new) == Some(class)
+        if let Some(class) = quick(layout)
+            && quick(new) == Some(class)
         {
             return block;
         }
@@ -271,6 +315,10 @@ unsafe impl GlobalAlloc for GlobalHeap {
 unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
     // SAFETY: the caller's promise: a block that was handed out, which is never null.
     let cell = unsafe { NonNull::new_unchecked(block) };
+    // SAFETY: the caller's promise, passed on.
+    if let Some(moved) = unsafe { hardened::realloc(cell, old, new.size()) } {
+        return moved;
+    }
     let (from, to) = (way(old), way(new));
     let tainted = match from {
         Way::Solo => solo::is_tainted(cell),
@@ -284,7 +332,8 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
                 // Half a cell that is not used costs less than copying the other half (mimalloc's rule).
                 let room = Class::get(span.class().into()).size();
                 if cfg!(not(feature = "hardened")) && (room / 2..=room).contains(&new.size()) {
-                    mark.store(is | LOOSE, Ordering::Relaxed);
+                    let fits = plain(new) == Some(span.class().into());
+                    mark.store(is & !SLACK | if fits { 0 } else { LOOSE }, Ordering::Relaxed);
                     return block;
                 }
             }
@@ -310,7 +359,7 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
         _ => {}
     }
     let moved = match to {
-        Way::Solo => match solo::take(new, LIVE, Growth::Likely) {
+        Way::Solo => match take_solo(new, Growth::Likely) {
             Ok((payload, _)) => payload.as_ptr(),
             Err(_) => ptr::null_mut(),
         },
@@ -373,6 +422,22 @@ impl Global {
     #[must_use]
     pub fn stats(self) -> Stats {
         stats()
+    }
+
+    /// The same by size class, and how much of it is in memory: as [`GlobalHeap::classes`].
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Global, Source};
+    ///
+    /// Global.grant(Layout::new::<[u8; 100]>())?;
+    /// let classes = Global.classes();
+    /// assert!(classes.iter().any(|class| class.size >= 100 && class.live >= 1));
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[must_use]
+    pub fn classes(self) -> Classes {
+        classes()
     }
 
     /// Memory for the layout as a managed pointer, its contents undefined.

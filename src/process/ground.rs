@@ -7,12 +7,13 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use kmem_platform::{Locked, Native};
 
+use super::hardened::{self, FENCED};
 use super::here::look_after;
 use super::map;
 use super::solo::Solos;
 use crate::cell::inside;
 use crate::report::Broken;
-use crate::spans::{Ground, Local, Segment, Spans};
+use crate::spans::{Ground, Local, Segment, Span, Spans};
 use crate::{Cond, Pages, Source};
 
 /// Bytes of a segment.
@@ -162,14 +163,22 @@ impl Pool {
 
     /// Visits all segments in use.
     pub(super) fn each(&self, visit: &mut dyn FnMut(&Segment)) {
+        self.each_any(&mut |segment, is_idle| {
+            if !is_idle {
+                visit(segment);
+            }
+        });
+    }
+
+    /// Visits all segments, and says whether nothing is in it.
+    pub(super) fn each_any(&self, visit: &mut dyn FnMut(&Segment, bool)) {
         let mut next = self.all.get();
         // SAFETY: null or the front of a segment.
         while let Some(front) = unsafe { next.as_ref() } {
             next = front.next.get();
-            if !front.idle.get() {
-                // SAFETY: a segment in use has a head.
-                visit(unsafe { Spans::<Process>::segment_of(ptr::from_ref(front).cast_mut().cast()) });
-            }
+            // SAFETY: behind the front stands the head, also of one that is kept.
+            let segment = unsafe { Spans::<Process>::segment_of(ptr::from_ref(front).cast_mut().cast()) };
+            visit(segment, front.idle.get());
         }
     }
 
@@ -191,6 +200,7 @@ impl Ground for Process {
     const SLICE: usize = SLICE;
     const FRONT: usize = size_of::<Front>();
     const SHARED: bool = true;
+    const FENCED: bool = FENCED;
 
     fn segment(&self) -> Result<(NonNull<u8>, bool), Cond> {
         let mut pool = pool();
@@ -215,6 +225,9 @@ impl Ground for Process {
         // SAFETY: just written.
         pool.link(unsafe { base.cast().as_ref() });
         pool.held += SEGMENT;
+        if FENCED {
+            fence(base);
+        }
         Ok((base, grant.zeroed))
     }
 
@@ -231,6 +244,11 @@ impl Ground for Process {
             pool.unmap(front);
         }
         Ok(())
+    }
+
+    #[inline]
+    fn arrange(&self, local: &Local, span: &Span) {
+        hardened::arrange(local, span);
     }
 
     #[inline]
@@ -278,7 +296,7 @@ fn clean(local: &Local) {
     }
     local.each_hole::<Process>(page(), &mut |start, len| {
         // SAFETY: whole pages of free cells, which nothing uses.
-        unsafe { discard(start, len) };
+        unsafe { discard(start, len) }
     });
 }
 
@@ -289,6 +307,7 @@ pub(super) fn keeps() -> bool {
 
 /// Gives back everything that can be: of a local, and what is kept.
 pub(super) fn purge(local: &Local) {
+    hardened::drain(local);
     local.send_all(look_after);
     // What the system refuses stays.
     let _ = local.flush(&Process);
@@ -317,6 +336,36 @@ pub(super) unsafe fn discard(start: NonNull<u8>, len: usize) -> bool {
     {
         let _ = (start, len);
         false
+    }
+}
+
+/// Lets nobody touch what is behind the head of a segment in its first slice, nor the last.
+fn fence(segment: NonNull<u8>) {
+    let head = Spans::<Process>::HEAD.next_multiple_of(page());
+    // Refused, it is as good as without.
+    // SAFETY: no span has them.
+    unsafe { protect(inside(segment, head), SLICE.saturating_sub(head), false) };
+    // SAFETY: as above.
+    unsafe { protect(inside(segment, SEGMENT - SLICE), SLICE, false) };
+}
+
+/// Sets whether pages may be touched; whether the system did so.
+///
+/// # Safety
+///
+/// They are ours, and nobody uses those that may not be touched.
+pub(super) unsafe fn protect(start: NonNull<u8>, len: usize, open: bool) -> bool {
+    #[cfg(unix)]
+    {
+        use kmem_platform::{Access, Protect};
+        let access = if open { Access::ReadWrite } else { Access::None };
+        // SAFETY: the caller's promise.
+        len == 0 || unsafe { Native.protect(start, len, access) }.is_ok()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (start, len, open);
+        true
     }
 }
 

@@ -8,6 +8,8 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::ground::Process;
+#[cfg(all(feature = "std", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+use super::hardened;
 use crate::Cond;
 use crate::spans::Local;
 
@@ -182,6 +184,7 @@ mod own {
         fn drop(&mut self) {
             let Some(local) = here() else { return };
             word::set(ptr::null());
+            hardened::drain(local);
             local.send_all(look_after);
             // What the system refuses to take stays for who has it next.
             let _ = local.flush(&Process);

@@ -14,8 +14,11 @@
 //! Invariants: a segment is in the map from before anything in it is handed out until after its last cell has gone;
 //! only the thread that has a `Local` changes what is in it, but for its mail; the lock is held over no other lock.
 
+mod classes;
 mod global;
 mod ground;
+#[cfg_attr(not(feature = "hardened"), path = "trusting.rs")]
+mod hardened;
 mod here;
 pub(crate) mod map;
 mod solo;
@@ -28,14 +31,17 @@ use crate::cell::MIN_ALIGN as UNIT;
 use crate::poison::{hide, show};
 use crate::report::Broken;
 use crate::spans::{
-    ALIGNED, Class, Ground, LIVE, LONGEST, Local, RUN, SLACK, Span, Spans, TAINT, class_of, kind_of, with_kind,
+    ALIGNED, Class, Ground, LIVE, LONGEST, LOOSE, Local, RUN, SLACK, Segment, Span, Spans, TAINT, class_of, kind_of,
+    with_kind,
 };
 use crate::wipe::wipe_if;
 use crate::{Cond, Found, Stats};
 
+pub use classes::{ClassStats, Classes};
 pub use global::{Decay, Global, GlobalHeap};
 
 use ground::{Process, pool};
+use hardened::{CANARY, FENCED, is_sealed, seal};
 use here::{here, look_after, with};
 use solo::Growth;
 
@@ -45,6 +51,8 @@ type Layer = Spans<Process>;
 const MOST: usize = if cfg!(target_pointer_width = "64") { LONGEST } else { 8 << 10 };
 /// The longest block in a segment: where several fit into one.
 const RUN_MOST: usize = Process::SEGMENT / if cfg!(target_pointer_width = "64") { 8 } else { 2 };
+/// The longest cell that cannot have as much slack as [`LOOSE`] is. A longer one that is loose has no less than that.
+const LOOSE_MOST: usize = (LOOSE as usize + 1) * 8;
 /// The largest alignment of a cell of a class.
 const MOST_ALIGN: usize = 1024;
 
@@ -61,12 +69,12 @@ enum Way {
 /// The class for a layout that asks for no more alignment than all cells have.
 #[inline(always)]
 fn plain(layout: Layout) -> Option<usize> {
-    (layout.align() <= UNIT && layout.size() <= MOST).then(|| class_of(layout.size()))
+    (layout.align() <= UNIT && layout.size() <= MOST - CANARY).then(|| class_of(layout.size() + CANARY))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a cell is less than 2^11 longer than what is asked of it")]
 fn slack(class: usize, size: usize) -> u16 {
-    (Class::get(class).size() - size) as u16
+    (Class::get(class).size() - CANARY - size) as u16
 }
 
 fn way(layout: Layout) -> Way {
@@ -76,7 +84,7 @@ fn way(layout: Layout) -> Way {
     }
     if align > UNIT && align <= MOST_ALIGN && size < MOST / 2 {
         // Room for its alignment, at the end.
-        let class = class_of((size + 1).next_multiple_of(align));
+        let class = class_of((size + CANARY + 1).next_multiple_of(align));
         if Class::get(class).size() <= MOST / 2 {
             return Way::Cell(class, LIVE | ALIGNED | slack(class, size));
         }
@@ -95,11 +103,9 @@ fn take(layout: Layout) -> Result<(NonNull<u8>, bool), Cond> {
     possible(layout)?;
     let (cell, zeroed) = match way(layout) {
         Way::Cell(class, mark) => {
-            let cell = with(|local| match local.take(class, mark) {
-                Some(cell) => Ok(cell),
-                None => local.take_more(&Process, class, mark),
-            })??;
+            let cell = with(|local| hardened::take(local, class, mark))??;
             show(cell, Class::get(class).size());
+            seal(cell, layout.size());
             hide(last(cell, layout.size()), Class::get(class).size() - layout.size());
             if mark & ALIGNED != 0 {
                 let end = last(cell, Class::get(class).size() - 1);
@@ -112,10 +118,22 @@ fn take(layout: Layout) -> Result<(NonNull<u8>, bool), Cond> {
             }
             (cell, false)
         }
-        Way::Run => with(|local| local.take_run(&Process, layout.size(), layout.align(), LIVE))??,
-        Way::Solo => solo::take(layout, LIVE, Growth::Unknown)?,
+        Way::Run => {
+            let taken = with(|local| local.take_run(&Process, layout.size() + CANARY, layout.align(), LIVE))??;
+            seal(taken.0, layout.size());
+            taken
+        }
+        Way::Solo => take_solo(layout, Growth::Unknown)?,
     };
     Ok((cell, zeroed))
+}
+
+/// The same in pages of its own.
+fn take_solo(layout: Layout, growth: Growth) -> Result<(NonNull<u8>, bool), Cond> {
+    let whole = Layout::from_size_align(layout.size() + CANARY, layout.align()).map_err(|_| Cond::BadSize)?;
+    let taken = solo::take(whole, LIVE, growth)?;
+    seal(taken.0, layout.size());
+    Ok(taken)
 }
 
 fn last(cell: NonNull<u8>, offset: usize) -> NonNull<u8> {
@@ -139,8 +157,15 @@ impl Place<'_> {
 
     fn size(&self) -> usize {
         match self.span.class() {
-            RUN => self.span.asked().get(),
-            class => Class::get(class as usize).size() - usize::from(self.mark.load(Ordering::Relaxed) & SLACK),
+            RUN => self.span.asked().get() - CANARY,
+            class => {
+                let room = Class::get(class as usize).size() - CANARY;
+                match self.mark.load(Ordering::Relaxed) & SLACK {
+                    // Only cells that are longer can be so much longer than was asked of them.
+                    LOOSE if room <= LOOSE_MOST => room,
+                    slack => room - usize::from(slack),
+                }
+            }
         }
     }
 
@@ -162,8 +187,12 @@ impl Place<'_> {
         show(self.cell, self.room());
         // SAFETY: the cell's own bytes, used no more.
         unsafe { wipe_if(shred, self.cell, self.room()) };
+        self.home(here());
+    }
+
+    /// Hands the cell, which nothing uses any more, to its owner: this local, or from here another.
+    fn home(&self, local: Option<&Local>) {
         let owner = self.span.owner();
-        let local = here();
         let is_own = local.is_some_and(|local| core::ptr::eq(local, owner));
         if self.span.class() != RUN {
             hide(self.cell, self.room());
@@ -201,7 +230,7 @@ fn at<'a>(payload: NonNull<u8>) -> Result<At<'a>, Cond> {
         let found = Found {
             payload: solo.payload(),
             kind: kind_of(mark),
-            size: solo.asked(),
+            size: solo.asked() - CANARY,
             align: solo.align().max(UNIT),
             tainted: mark & TAINT != 0,
             destructor: false,
@@ -211,14 +240,30 @@ fn at<'a>(payload: NonNull<u8>) -> Result<At<'a>, Cond> {
     // The segment cannot go while the lock is held; and a live cell's not before it is freed.
     // SAFETY: what is in the map is a segment of this ground.
     let segment = unsafe { Layer::segment_of(base.as_ptr()) };
-    let span = Layer::find(segment, address).ok_or(Cond::BadAddress)?;
-    let mark = span.mark_at(address).ok_or(Cond::BadAddress)?;
+    place_at(segment, address).map(At::Span).map_err(|_| Cond::BadAddress)
+}
+
+/// Why there is no live cell at an address in a segment.
+enum Miss {
+    /// There is no cell at all.
+    Nothing,
+    /// It is not the first byte of one.
+    Inside,
+    /// It is not live.
+    Free,
+}
+
+/// The live cell at an address in a segment.
+fn place_at(segment: &Segment, address: usize) -> Result<Place<'_>, Miss> {
+    let span = Layer::find(segment, address).ok_or(Miss::Nothing)?;
+    let mark = span.mark_at(address).ok_or(Miss::Inside)?;
     if mark.load(Ordering::Relaxed) & LIVE == 0 {
-        return Err(Cond::BadAddress);
+        return Err(Miss::Free);
     }
     // The caller's pointer has told an address; what is used is the segment's own.
+    let base = segment.base();
     let cell = crate::cell::inside(base, address - base.addr().get());
-    Ok(At::Span(Place { cell, span, mark }))
+    Ok(Place { cell, span, mark })
 }
 
 /// What is known of the live cell at an address.
@@ -259,11 +304,11 @@ fn remark(payload: NonNull<u8>, change: impl Fn(u16) -> u16) -> Result<(), Cond>
 /// Nothing uses it any more.
 unsafe fn give(payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
     match at(payload)? {
-        At::Span(place) => place.give(shred),
+        At::Span(place) => hardened::release(&place, shred),
+        At::Solo(payload, found) if !is_sealed(payload, found.size) => Err(Cond::FailAssert),
         // SAFETY: the caller's promise, passed on.
-        At::Solo(payload, _) => unsafe { solo::give(payload, shred)? },
+        At::Solo(payload, _) => unsafe { solo::give(payload, shred) },
     }
-    Ok(())
 }
 
 /// Gives a live cell another size, in place where it can.
@@ -275,6 +320,9 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
     let found = locate(payload)?;
     let new = Layout::from_size_align(size, found.align).map_err(|_| Cond::BadSize)?;
     possible(new)?;
+    if !is_sealed(found.payload, found.size) {
+        return Err(Cond::FailAssert);
+    }
     match (at(payload)?, way(new)) {
         (At::Span(place), Way::Cell(class, mark)) if usize::from(place.span.class()) == class => {
             settle(&place, found, size);
@@ -285,16 +333,17 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
         (At::Span(place), Way::Run) if place.span.class() == RUN => {
             let own = here().filter(|local| core::ptr::eq(*local, place.span.owner()));
             let done = match own {
-                Some(local) => local.change_run::<Process>(place.span, size),
+                Some(local) => local.change_run::<Process>(place.span, size + CANARY),
                 // Another's slices are not ours to give back.
-                None => size <= place.room(),
+                None => size + CANARY <= place.room(),
             };
             if done {
-                place.span.asked().set(size);
+                place.span.asked().set(size + CANARY);
                 if size < found.size {
                     // SAFETY: what shrinking leaves over was the cell's own, and nobody has had it since.
                     unsafe { wipe_if(found.tainted, last(place.cell, size), found.size.min(place.room()) - size) };
                 }
+                seal(place.cell, size);
                 return Ok(place.cell);
             }
         }
@@ -305,7 +354,15 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
             }
             // Where the block is copied and not moved, what it leaves is wiped.
             if !found.tainted || cfg!(target_os = "linux") && found.align <= ground::page() {
-                return solo::change(payload, size);
+                match solo::change(payload, size + CANARY) {
+                    Ok(payload) => {
+                        seal(payload, size);
+                        return Ok(payload);
+                    }
+                    // The system does not move what once had a fence in it, if the process was forked since.
+                    Err(_) if FENCED => {}
+                    Err(cond) => return Err(cond),
+                }
             }
         }
         _ => {}
@@ -330,6 +387,7 @@ fn settle(place: &Place<'_>, found: Found, size: usize) {
         // SAFETY: the cell's own bytes, used no more.
         unsafe { wipe_if(found.tainted, last(place.cell, size), found.size - size) };
     }
+    seal(place.cell, size);
     hide(last(place.cell, size), place.room() - size);
     if place.mark.load(Ordering::Relaxed) & ALIGNED != 0 {
         // Its alignment stands there.

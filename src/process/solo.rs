@@ -1,8 +1,11 @@
 //! Blocks too long for a segment: each a run of pages of its own, with what is known of it in front.
 //!
 //! ```text
-//! ├ Solo ┤├ gap ┤├ payload … ┤├ room … ┤     the payload is as far from the start as its alignment, at least a `FRONT`
+//! ├ Solo ┤├ gap ┤├ payload … ┤├ room … ┤     the payload is as far from the start as its alignment, at least a front
 //! ```
+//!
+//! Where there are fences, a page at least of the gap and of the room may not be touched, and of a block that is kept
+//! only the page with its front may.
 //!
 //! A block that comes back is kept for a while, since pages that are there are worth more than new ones; and one that
 //! grows takes the longest that is kept, with all its room, since it is likely to grow on. What a block has of pages
@@ -14,7 +17,8 @@ use core::ptr::{self, NonNull};
 
 use kmem_platform::Native;
 
-use super::ground::{discard, keeps, now, page, pool, prefer_large_pages};
+use super::ground::{discard, keeps, now, page, pool, prefer_large_pages, protect};
+use super::hardened::FENCED;
 use crate::cell::inside;
 use crate::ranges::{Range, Ranges};
 use crate::spans::TAINT;
@@ -22,7 +26,15 @@ use crate::wipe::wipe_if;
 use crate::{Cond, Grant, Pages, Source};
 
 /// Bytes in front of a payload, at least.
-const FRONT: usize = size_of::<Solo>().next_multiple_of(64);
+fn front() -> usize {
+    if FENCED { 2 * page() } else { size_of::<Solo>().next_multiple_of(64) }
+}
+
+/// Bytes behind it that may not be touched, at least.
+fn fence() -> usize {
+    if FENCED { page() } else { 0 }
+}
+
 /// The most bytes that are kept.
 const KEPT: usize = 64 << 20;
 
@@ -39,6 +51,8 @@ pub(super) struct Solo {
     next: Var<*const Solo>,
     stamp: Var<u64>,
     loose: Var<bool>,
+    /// Bytes behind its payload that were given back.
+    thin: Var<usize>,
 }
 
 /// Some of them, the latest first.
@@ -56,6 +70,8 @@ pub(super) struct Solos {
     pub(super) kept: usize,
     /// Live ones with pages that they do not need.
     loose: List,
+    /// Bytes of live ones that were given back.
+    pub(super) thin: Var<usize>,
 }
 
 /// Whether a block that is taken is likely to grow.
@@ -109,13 +125,14 @@ impl Solo {
     fn new(bytes: NonNull<[u8]>, layout: Layout, mark: u16) -> Self {
         Self {
             range: Range::new(bytes.cast(), bytes.len()),
-            offset: FRONT.max(layout.align()),
+            offset: front().max(layout.align()),
             align: layout.align(),
             asked: Var::new(layout.size()),
             mark: Var::new(mark),
             next: Var::new(ptr::null()),
             stamp: Var::new(0),
             loose: Var::new(false),
+            thin: Var::new(0),
         }
     }
 
@@ -145,15 +162,20 @@ impl Solo {
         self.bytes().len()
     }
 
+    /// Bytes from its start to where nobody may touch it.
+    fn open(&self) -> usize {
+        if FENCED { self.needs(self.asked()).unwrap_or(self.len()) - fence() } else { self.len() }
+    }
+
     /// Bytes of the pages that it needs for so many of payload.
     fn needs(&self, size: usize) -> Option<usize> {
         whole(self.offset, size)
     }
 }
 
-/// Bytes of whole pages for a payload at an offset, if they are a number.
+/// Bytes of whole pages for a payload at an offset, and a fence behind it, if they are a number.
 fn whole(offset: usize, size: usize) -> Option<usize> {
-    let len = offset.checked_add(size)?.checked_next_multiple_of(page())?;
+    let len = offset.checked_add(size)?.checked_next_multiple_of(page())?.checked_add(fence())?;
     isize::try_from(len).is_ok().then_some(len)
 }
 
@@ -164,7 +186,16 @@ fn pages(len: usize, align: usize) -> Result<Layout, Cond> {
 
 impl Solos {
     pub(super) const fn new() -> Self {
-        Self { ranges: Ranges::new(), live: 0, bytes: 0, peak: 0, spare: List::new(), kept: 0, loose: List::new() }
+        Self {
+            ranges: Ranges::new(),
+            live: 0,
+            bytes: 0,
+            peak: 0,
+            spare: List::new(),
+            kept: 0,
+            loose: List::new(),
+            thin: Var::new(0),
+        }
     }
 
     /// The block whose payload begins at an address.
@@ -173,6 +204,12 @@ impl Solos {
         // SAFETY: at the front of each block stands a `Solo`.
         let solo: &Solo = unsafe { block.cast().as_ref() };
         (solo.payload().addr().get() == at).then_some(solo)
+    }
+
+    /// Whether an address is in one of the blocks.
+    #[cfg(feature = "hardened")]
+    pub(super) fn holds(&self, at: usize) -> bool {
+        self.ranges.find(at).is_some()
     }
 
     /// Writes the front of a block and takes it in as live; its payload.
@@ -213,10 +250,12 @@ impl Solos {
         }
     }
 
+    /// Forgets that it has such pages, and that they were given back.
     fn tighten(&self, solo: &Solo) {
         if solo.loose.replace(false) {
             self.loose.remove(solo);
         }
+        self.thin.set(self.thin.get() - solo.thin.replace(0));
     }
 
     /// The pages of a block that is kept, at least so many bytes: of the shortest that is not much longer, or of the
@@ -242,6 +281,10 @@ impl Solos {
     /// Keeps a block that is live no more; those that are kept for the longest make room for it, if need be.
     fn keep(&mut self, solo: &Solo) {
         solo.stamp.set(now());
+        if FENCED {
+            // SAFETY: nothing is in them any more.
+            unsafe { protect(inside(solo.range.block(), page()), solo.len() - page(), false) };
+        }
         self.spare.push(solo);
         self.kept += solo.len();
         while self.kept > KEPT
@@ -282,14 +325,18 @@ impl Solos {
             let (bytes, needs) = (oldest.bytes(), oldest.needs(oldest.asked()).unwrap_or(oldest.len()));
             // What the system refuses stays until the block goes.
             // SAFETY: pages of the block behind its payload, in which nothing is.
-            unsafe { discard(inside(bytes.cast(), needs), bytes.len() - needs) };
+            if unsafe { discard(inside(bytes.cast(), needs), bytes.len() - needs) } {
+                oldest.thin.set(bytes.len() - needs);
+                self.thin.set(self.thin.get() + oldest.thin.get());
+            }
         }
     }
 }
 
 /// A block for a layout; its payload, and whether it is known to be zero.
 pub(super) fn take(layout: Layout, mark: u16, growth: Growth) -> Result<(NonNull<u8>, bool), Cond> {
-    let len = whole(FRONT.max(layout.align()), layout.size()).ok_or(Cond::BadSize)?;
+    let offset = front().max(layout.align());
+    let len = whole(offset, layout.size()).ok_or(Cond::BadSize)?;
     let kept = pool().solos.reuse(len, layout.align(), growth);
     let (bytes, zeroed) = match kept {
         Some(bytes) => (bytes, false),
@@ -299,6 +346,20 @@ pub(super) fn take(layout: Layout, mark: u16, growth: Growth) -> Result<(NonNull
             (bytes, zeroed)
         }
     };
+    if FENCED {
+        // Once they were touched as one, they can be one again when the fences are open.
+        // SAFETY: the pages were just taken.
+        unsafe { bytes.cast::<u8>().write(0) };
+        // Refused, it is as good as without.
+        // SAFETY: as above, and the first alone is touched next.
+        unsafe { protect(inside(bytes.cast(), page()), bytes.len() - page(), false) };
+        // SAFETY: as above.
+        if !unsafe { protect(inside(bytes.cast(), offset), len - fence() - offset, true) } {
+            // SAFETY: nothing uses them, and they came from there.
+            let _ = unsafe { Pages::over(Native).free(bytes.cast(), pages(bytes.len(), layout.align())?) };
+            return Err(Cond::NoRoom);
+        }
+    }
     // SAFETY: the pages were just taken.
     Ok((unsafe { pool().solos.insert(Solo::new(bytes, layout, mark)) }, zeroed))
 }
@@ -319,7 +380,7 @@ pub(super) unsafe fn give(payload: NonNull<u8>, shred: bool) -> Result<(), Cond>
     // SAFETY: it is in no list and in no tree, so that it is this thread's alone.
     let solo = unsafe { &*solo };
     // SAFETY: the block's own bytes, used no more.
-    unsafe { wipe_if(shred || solo.is_tainted(), solo.payload(), solo.len() - solo.offset) };
+    unsafe { wipe_if(shred || solo.is_tainted(), solo.payload(), solo.open() - solo.offset) };
     let mut pool = pool();
     pool.solos.keep(solo);
     if !keeps() {
@@ -337,6 +398,11 @@ pub(super) fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, C
         let solo = unsafe { &*solo };
         let needs = solo.needs(size).ok_or(Cond::BadSize)?;
         if needs <= solo.len() && (size >= solo.asked() || needs == solo.len()) {
+            let (open, more) = (solo.open(), needs - fence());
+            // SAFETY: the block's own pages.
+            if FENCED && more > open && !unsafe { protect(inside(solo.range.block(), open), more - open, true) } {
+                return Err(Cond::NoRoom);
+            }
             solo.asked.set(size);
             pool.solos.look(solo);
             return Ok(payload);
@@ -346,12 +412,24 @@ pub(super) fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, C
         (unsafe { ptr::from_ref(solo).read() }, needs)
     };
     let (bytes, align) = (before.bytes(), before.align);
+    if FENCED {
+        // The system moves only what is all alike; and where it does not move it, all of it is copied.
+        // SAFETY: the block's own pages.
+        unsafe { protect(bytes.cast(), bytes.len(), true) };
+    }
     let layouts = pages(bytes.len(), align).and_then(|old| Ok((old, pages(needs, align)?)));
     // SAFETY: the block is ours, came from there with this layout, and the alignment is the same.
     let moved = layouts.and_then(|(old, new)| unsafe { Pages::over(Native).resize(bytes.cast(), old, new) });
     let asked = if moved.is_ok() { size } else { before.asked() };
     let place = moved.unwrap_or(bytes);
     let solo = Solo { range: Range::new(place.cast(), place.len()), asked: Var::new(asked), ..before };
+    if FENCED {
+        let (start, open) = (solo.range.block(), solo.open());
+        // SAFETY: between the front and the payload nothing is.
+        unsafe { protect(inside(start, page()), solo.offset - page(), false) };
+        // SAFETY: nor behind the payload.
+        unsafe { protect(inside(start, open), solo.len() - open, false) };
+    }
     // SAFETY: the pages are the block's own.
     let payload = unsafe { pool().solos.insert(solo) };
     moved.map(|_| payload)

@@ -3,8 +3,10 @@
 use core::cell::Cell as Var;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
+#[cfg(feature = "platform")]
+use super::is_idle;
 use super::segment::{Segment, Span, Spans};
 use super::{CLASSES, Class, Ground, LIVE, Mark, NONE, RUN, Seen, mail};
 use crate::Cond;
@@ -93,6 +95,7 @@ impl Slot {
 }
 
 /// Cells of another owner's span that were freed here and wait until they are worth the way: a chain of their marks.
+#[cfg_attr(not(feature = "platform"), allow(dead_code, reason = "only the process heap has others' cells"))]
 struct Parcel {
     span: Var<*const Span>,
     /// The first of them, and the mark of the last, which leads nowhere yet.
@@ -104,7 +107,9 @@ struct Parcel {
 /// How many spans' cells wait at a time.
 const PARCELS: usize = 32;
 /// How many cells wait, of one span and of all.
+#[cfg(feature = "platform")]
 const PARCEL: u16 = 64;
+#[cfg(feature = "platform")]
 const WAITING: u32 = 256;
 
 /// What one thread at a time uses.
@@ -126,14 +131,19 @@ pub(crate) struct Local {
     spare: Var<*const Segment>,
     /// Bytes of all segments.
     held: Var<usize>,
-    /// Cells that are on no list, and their bytes: what is live, and what is at hand.
-    out: Var<usize>,
+    /// Of each class and of runs, cells that are on no list: what is live, and what is at hand. And the most there were.
+    out: [Var<u32>; CLASSES + 1],
+    most: [Seen<AtomicU32>; CLASSES + 1],
+    /// Bytes of all of them.
     bytes: Var<usize>,
     /// The most bytes that there were.
     peak: Seen<AtomicUsize>,
     /// For the ground: when it was last asked what is due.
     pub(crate) stamp: Var<u64>,
     pub(crate) ticks: Var<u32>,
+    /// For the ground: what it has beside.
+    #[cfg(feature = "hardened")]
+    pub(crate) beside: Var<*const ()>,
     /// Cells of others that wait, by their span's place in its segment; and how many came since all were sent.
     parcels: [Parcel; PARCELS],
     waiting: Var<u32>,
@@ -163,11 +173,14 @@ impl Local {
             full: Var::new(ptr::null()),
             spare: Var::new(ptr::null()),
             held: Var::new(0),
-            out: Var::new(0),
+            out: [const { Var::new(0) }; CLASSES + 1],
+            most: [const { Seen(AtomicU32::new(0)) }; CLASSES + 1],
             bytes: Var::new(0),
             peak: Seen(AtomicUsize::new(0)),
             stamp: Var::new(0),
             ticks: Var::new(0),
+            #[cfg(feature = "hardened")]
+            beside: Var::new(ptr::null()),
             parcels: [const {
                 Parcel {
                     span: Var::new(ptr::null()),
@@ -224,20 +237,23 @@ impl Local {
         let Some(span) = (unsafe { self.current[class].get().as_ref() }) else { return false };
         let rack = &self.racks[class];
         let shift = Class::get(class).shift;
-        let (mut unit, mut len) = (span.free().get(), 0);
+        let (first, mut last) = (span.free().get(), NONE);
+        let (mut unit, mut len) = (first, 0);
         let mut batch = [Hot { cell: NonNull::dangling(), mark: ptr::null() }; BATCH];
         while unit != NONE && len < BATCH {
             // SAFETY: a free cell of this span.
             let mark = unsafe { span.mark(unit as usize, shift) };
             batch[len] = Hot { cell: span.cell(unit), mark };
+            last = unit;
             unit = mark.load(Ordering::Relaxed);
             len += 1;
         }
         span.free().set(unit);
+        span.touch(first, last, len);
         #[expect(clippy::cast_possible_truncation, reason = "at most a batch")]
         {
             span.used().set(span.used().get() + len as u32);
-            self.count(len, len * Class::get(class).size());
+            self.count(class, len as u32, len * Class::get(class).size());
             rack.len.set(len as u32);
         }
         // The first of the list is to be handed out first.
@@ -247,9 +263,11 @@ impl Local {
         len > 0
     }
 
-    /// Notes that cells leave their lists.
-    fn count(&self, cells: usize, bytes: usize) {
-        self.out.set(self.out.get() + cells);
+    /// Notes that cells of a class, or runs, leave their lists.
+    fn count(&self, class: usize, cells: u32, bytes: usize) {
+        let out = self.out[class].get() + cells;
+        self.out[class].set(out);
+        self.most[class].set(self.most[class].get().max(out));
         let now = self.bytes.get() + bytes;
         self.bytes.set(now);
         self.peak.set(self.peak.get().max(now));
@@ -273,8 +291,9 @@ impl Local {
             }
             None => {
                 let slices = Spans::<G>::slices(Class::get(class).size());
-                let (span, _) = self.claim(ground, slices)?;
-                Spans::<G>::fill(span, self, class);
+                let (span, zeroed) = self.claim(ground, slices)?;
+                Spans::<G>::fill(span, self, class, zeroed);
+                ground.arrange(self, span);
                 hide(span.cell(0), span.cells() * Class::get(class).size());
                 span
             }
@@ -341,7 +360,7 @@ impl Local {
         mark.store(first, Ordering::Relaxed);
         let used = span.used().get() - 1;
         span.used().set(used);
-        self.out.set(self.out.get() - 1);
+        self.out[class].set(self.out[class].get() - 1);
         self.bytes.set(self.bytes.get() - Class::get(class).size());
         span.stale().set(true);
         if first == NONE || used == 0 {
@@ -407,7 +426,7 @@ impl Local {
         }
         let (span, zeroed) = self.claim(ground, asked.max(1).div_ceil(G::SLICE))?;
         Spans::<G>::fill_run(span, self, asked, align, mark);
-        self.count(1, span.slices() * G::SLICE);
+        self.count(CLASSES, 1, span.slices() * G::SLICE);
         Ok((span.cell(0), zeroed))
     }
 
@@ -433,7 +452,7 @@ impl Local {
         }
         span.asked().set(asked);
         self.bytes.set(self.bytes.get() - old * G::SLICE);
-        self.count(0, new * G::SLICE);
+        self.count(CLASSES, 0, new * G::SLICE);
         true
     }
 
@@ -448,7 +467,7 @@ impl Local {
 
     /// Notes that a run is no cell any more.
     fn count_run<G: Ground>(&self, span: &Span) {
-        self.out.set(self.out.get() - 1);
+        self.out[CLASSES].set(self.out[CLASSES].get() - 1);
         self.bytes.set(self.bytes.get() - span.slices() * G::SLICE);
     }
 
@@ -600,7 +619,7 @@ impl Local {
                 return self.release(ground, span);
             }
             let class = span.class() as usize;
-            self.out.set(self.out.get() - count as usize);
+            self.out[class].set(self.out[class].get() - count);
             self.bytes.set(self.bytes.get() - count as usize * Class::get(class).size());
             let rest = span.free().replace(first);
             // What came ends with a mark that leads nowhere: it is looked for only if there is more.
@@ -681,9 +700,14 @@ impl Local {
         self.racks[class].all().chain(self.slots[class].get())
     }
 
+    /// Cells that are on no list.
+    fn out(&self) -> usize {
+        self.out.iter().map(|out| out.get() as usize).sum()
+    }
+
     /// What is live, and what is held for it.
     pub(crate) fn totals(&self) -> Totals {
-        let mut sum = Totals { live: self.out.get(), bytes: self.bytes.get() };
+        let mut sum = Totals { live: self.out(), bytes: self.bytes.get() };
         for class in 0..CLASSES {
             let hot = self.hot(class).count();
             sum.live -= hot;
@@ -742,7 +766,7 @@ impl Local {
             answer?;
         }
         rule(held == self.held.get(), "segments are counted", ptr::from_ref(self))?;
-        rule(out == self.out.get(), "cells are counted", ptr::from_ref(self))?;
+        rule(out == self.out(), "cells are counted", ptr::from_ref(self))?;
         for (number, head) in self.partial.iter().enumerate() {
             // SAFETY: null or a span of this owner.
             let mut next = unsafe { head.get().as_ref() };
@@ -758,19 +782,21 @@ impl Local {
         Ok(())
     }
 
-    /// Visits whole pages in which there are only free cells, of spans that were given something since the last time.
+    /// Visits whole pages in which there are only free cells, of spans that were given something since the last time;
+    /// who does says whether the system took them.
     #[cfg(feature = "platform")]
-    pub(crate) fn each_hole<G: Ground>(&self, page: usize, visit: &mut dyn FnMut(NonNull<u8>, usize)) {
+    pub(crate) fn each_hole<G: Ground>(&self, page: usize, visit: &mut dyn FnMut(NonNull<u8>, usize) -> bool) {
         for segment in self.segments() {
             Spans::<G>::each(segment, &mut |_, _, span| {
-                let Some(span) = span.filter(|span| span.class() != RUN && span.stale().replace(false)) else { return };
+                let Some(span) = span.filter(|span| span.class() != RUN && span.stale().get()) else { return };
+                span.stale().set(false);
                 let class = Class::get(span.class() as usize);
-                let mut hole: Option<usize> = None;
+                let (mut hole, mut gone): (Option<usize>, usize) = (None, 0);
                 for cell in 0..=span.cells() {
                     let at = cell * class.size();
                     // SAFETY: a cell of the span, which has a mark.
                     let is_free =
-                        |unit: usize| unsafe { span.mark(unit, class.shift) }.load(Ordering::Relaxed) & LIVE == 0;
+                        |unit: usize| is_idle(unsafe { span.mark(unit, class.shift) }.load(Ordering::Relaxed));
                     if cell < span.cells() && is_free(at / UNIT) {
                         hole = hole.or(Some(at));
                         continue;
@@ -778,12 +804,42 @@ impl Local {
                     let Some(start) = hole.take() else { continue };
                     let data = span.data().addr();
                     let (from, to) = ((data + start).next_multiple_of(page), (data + at) & !(page - 1));
-                    if from < to {
-                        visit(inside(span.cell(0), from - data), to - from);
+                    if from < to && visit(inside(span.cell(0), from - data), to - from) {
+                        gone += to - from;
                     }
                 }
+                #[expect(clippy::cast_possible_truncation, reason = "a segment is less than 4 GiB long")]
+                span.hole().set(gone as u32);
             });
         }
+    }
+
+    /// The most cells of a class, or runs, that were live or at hand.
+    #[cfg(feature = "platform")]
+    pub(crate) fn most(&self, class: usize) -> usize {
+        self.most[class].get() as usize
+    }
+
+    /// A cell of a class: of those at hand one told by a number. When it comes back, it is one of those again, and not
+    /// what is taken next.
+    #[cfg(feature = "hardened")]
+    pub(crate) fn take_any<G: Ground>(
+        &self,
+        ground: &G,
+        class: usize,
+        mark: u16,
+        number: u32,
+    ) -> Result<NonNull<u8>, Cond> {
+        let rack = &self.racks[class];
+        if let Some(last) = rack.len.get().checked_sub(1) {
+            rack.hot[(number % (last + 1)) as usize].swap(&rack.hot[last as usize]);
+        }
+        let cell = match self.take(class, mark) {
+            Some(cell) => Ok(cell),
+            None => self.take_more(ground, class, mark),
+        };
+        self.latest.set(ptr::null_mut());
+        cell
     }
 
     /// The most bytes that were live or at hand.

@@ -29,10 +29,12 @@ mod class;
 mod local;
 mod mail;
 mod segment;
+#[cfg(feature = "hardened")]
+mod shuffle;
 
 use core::ptr::NonNull;
 use core::sync::atomic;
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::{Cond, Kind};
 
@@ -43,6 +45,8 @@ pub(crate) use local::Local;
 #[cfg(feature = "platform")]
 pub(crate) use segment::Segment;
 pub(crate) use segment::{RUN, Span, Spans};
+#[cfg(feature = "hardened")]
+pub(crate) use shuffle::shuffle;
 
 /// What is kept of a cell.
 pub(crate) type Mark = AtomicU16;
@@ -63,6 +67,16 @@ pub(crate) const LOOSE: u16 = SLACK;
 const KINDS: u16 = 0b11 << 12;
 /// The mark of a free cell that is the last on its list; and of one on none.
 pub(crate) const NONE: u16 = 0x7fff;
+
+/// The mark of a cell that is not live, but that nobody may touch yet.
+#[cfg(feature = "platform")]
+pub(crate) const WAITS: u16 = 0x7ffe;
+
+/// Whether what a cell holds is needed by nobody, told by its mark.
+#[cfg(feature = "platform")]
+const fn is_idle(mark: u16) -> bool {
+    mark & LIVE == 0 && !(cfg!(feature = "hardened") && mark == WAITS)
+}
 
 /// The bits for what a cell is used as: one of the four kinds that a heap's cell is ever marked with.
 pub(crate) const fn kind_bits(kind: Kind) -> u16 {
@@ -96,6 +110,7 @@ macro_rules! seen {
     ($([$($generic:ident)?] $atomic:ty, $value:ty;)*) => {$(
         impl<$($generic)?> Seen<$atomic> {
             #[inline(always)]
+            #[cfg_attr(not(feature = "platform"), allow(dead_code, reason = "some are only told by the process heap"))]
             pub(crate) fn get(&self) -> $value {
                 self.0.load(Ordering::Relaxed)
             }
@@ -109,6 +124,7 @@ macro_rules! seen {
 }
 
 seen! {
+    [] AtomicBool, bool;
     [] AtomicU8, u8;
     [] AtomicU32, u32;
     [] AtomicU64, u64;
@@ -126,6 +142,8 @@ pub(crate) trait Ground {
     const FRONT: usize;
     /// Whether other threads free cells of a `Local`.
     const SHARED: bool;
+    /// Whether the last slice of a segment stays unused, so that nothing runs into what lies behind.
+    const FENCED: bool = false;
 
     /// A segment, and whether all of it but its front is zero.
     fn segment(&self) -> Result<(NonNull<u8>, bool), Cond>;
@@ -139,4 +157,7 @@ pub(crate) trait Ground {
 
     /// Called where a `Local` does more than take a cell from a list: time to think of what is due.
     fn tick(&self, _: &Local) {}
+
+    /// Called with a new span, whose cells are all free and on its list by address: there may be a better order.
+    fn arrange(&self, _: &Local, _: &Span) {}
 }

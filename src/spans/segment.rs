@@ -3,7 +3,7 @@
 use core::cell::Cell as Var;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::{Class, Ground, Local, Mark, NONE, Seen, mail};
 use crate::cell::{MIN_ALIGN as UNIT, inside};
@@ -26,10 +26,12 @@ pub(crate) struct Span {
     class: Seen<AtomicU8>,
     /// Whether it is on the list of its class.
     listed: Var<bool>,
-    /// Whether a cell came back since its free pages were given back.
-    stale: Var<bool>,
+    /// Whether its free pages may hold something: a cell came back since they were given back, or they never were.
+    stale: Seen<AtomicBool>,
     /// Cells that are not on the list of free ones.
     used: Seen<AtomicU32>,
+    /// About how many bytes are in pages that were given back or never touched.
+    hole: Seen<AtomicU32>,
     /// Freed by others and not yet taken in: the first in the lower half, how many in the upper.
     remote: AtomicU32,
     /// How many cells there are.
@@ -57,7 +59,7 @@ pub(crate) struct Segment {
     /// A bit for each slice that is in no span.
     free: Seen<AtomicU64>,
     /// A bit for each of those that is known to be zero.
-    clean: Var<u64>,
+    clean: Seen<AtomicU64>,
     /// For each slice, the entry of its span: bytes from the start of the segment.
     spans: [Seen<AtomicU32>; 64],
 }
@@ -71,8 +73,10 @@ impl<G: Ground> Spans<G> {
     const AREA: usize = Self::TABLE + Self::COUNT * size_of::<Span>();
     /// Bytes of a segment's head.
     pub(crate) const HEAD: usize = Self::AREA + Self::COUNT * MARKS * size_of::<Mark>();
+    /// One more than the last slice that spans can have.
+    const END: usize = Self::COUNT - G::FENCED as usize;
     /// A bit for each slice that spans can have.
-    pub(crate) const ALL: u64 = (u64::MAX >> (64 - Self::COUNT)) & !1;
+    pub(crate) const ALL: u64 = (u64::MAX >> (64 - Self::END)) & !1;
 
     const FITS: () = assert!(Self::HEAD <= G::SLICE && Self::COUNT <= 64 && G::SLICE.is_power_of_two());
 
@@ -89,7 +93,7 @@ impl<G: Ground> Spans<G> {
             prev: Var::new(ptr::null()),
             base: Var::new(base),
             free: Seen(AtomicU64::new(Self::ALL)),
-            clean: Var::new(if zeroed { Self::ALL } else { 0 }),
+            clean: Seen(AtomicU64::new(if zeroed { Self::ALL } else { 0 })),
             spans: [const { Seen(AtomicU32::new(Self::entry(0))) }; 64],
         };
         // SAFETY: the caller's promise; behind the front there is room for a head, aligned.
@@ -175,9 +179,9 @@ impl<G: Ground> Spans<G> {
     /// Visits the spans of a segment by address, and the free slices between them: first slice and how many.
     pub(crate) fn each<'a>(segment: &'a Segment, visit: &mut dyn FnMut(usize, usize, Option<&'a Span>)) {
         let mut at = 1;
-        while at < Self::COUNT {
+        while at < Self::END {
             if segment.free.get() & (1 << at) != 0 {
-                let len = ((segment.free.get() >> at).trailing_ones() as usize).min(Self::COUNT - at);
+                let len = ((segment.free.get() >> at).trailing_ones() as usize).min(Self::END - at);
                 visit(at, len, None);
                 at += len;
             } else {
@@ -204,9 +208,9 @@ impl<G: Ground> Spans<G> {
         Some((span, zeroed))
     }
 
-    /// Makes a run that was claimed a span of cells of a class, all free.
+    /// Makes a run that was claimed a span of cells of a class, all free; it may be known to be zero.
     #[expect(clippy::cast_possible_truncation, reason = "units and cells of a span are fewer than 2^15")]
-    pub(super) fn fill(span: &Span, local: &Local, class: usize) {
+    pub(super) fn fill(span: &Span, local: &Local, class: usize, zeroed: bool) {
         let segment = span.segment::<G>();
         let (slice, len) = (span.slice.get() as usize, span.slices.get() as usize * G::SLICE);
         let start = inside(segment.base.get(), slice * G::SLICE);
@@ -233,7 +237,8 @@ impl<G: Ground> Spans<G> {
         span.asked.set(0);
         span.free.set(0);
         span.listed.set(false);
-        span.stale.set(false);
+        span.stale.set(!zeroed);
+        span.hole.set(if zeroed { (len - front) as u32 } else { 0 });
         span.remote.store(mail::EMPTY, Ordering::Relaxed);
         let step = size / UNIT;
         let mut at = 0;
@@ -357,8 +362,9 @@ impl Span {
             free: Var::new(NONE),
             class: Seen(AtomicU8::new(RUN)),
             listed: Var::new(false),
-            stale: Var::new(false),
+            stale: Seen(AtomicBool::new(false)),
             used: Seen(AtomicU32::new(0)),
+            hole: Seen(AtomicU32::new(0)),
             remote: AtomicU32::new(mail::EMPTY),
             cells: Seen(AtomicU32::new(0)),
             mail: AtomicPtr::new(ptr::null_mut()),
@@ -395,7 +401,29 @@ impl Span {
         &self.used
     }
 
-    pub(super) fn stale(&self) -> &Var<bool> {
+    /// About how many bytes of it are in no memory.
+    #[cfg(feature = "platform")]
+    pub(crate) fn hole(&self) -> &Seen<AtomicU32> {
+        &self.hole
+    }
+
+    /// Notes that so many cells leave the list, of which it had the first and the last: they are likely to be touched.
+    #[expect(clippy::cast_possible_truncation, reason = "a segment is less than 4 GiB long")]
+    pub(super) fn touch(&self, first: u16, last: u16, count: usize) {
+        /// A page, or what is taken for one.
+        const PAGE: usize = 4096;
+        let hole = self.hole.get() as usize;
+        if hole == 0 || count == 0 {
+            return;
+        }
+        let size = Class::get(self.class() as usize).size();
+        // One behind the other, or each by itself.
+        let is_row = usize::from(last.wrapping_sub(first)) * UNIT == (count - 1) * size;
+        let touched = count * if is_row { size } else { size.next_multiple_of(PAGE) };
+        self.hole.set(hole.saturating_sub(touched) as u32);
+    }
+
+    pub(super) fn stale(&self) -> &Seen<AtomicBool> {
         &self.stale
     }
 

@@ -39,6 +39,27 @@ fn unmap_cond(cond: Cond) -> Cond {
     if cond == Cond::BadSize { Cond::BadAddress } else { cond }
 }
 
+impl Native {
+    /// A number that nobody can foretell, if the system has one to give now.
+    ///
+    /// ```
+    /// use kmem_platform::Native;
+    ///
+    /// let numbers = [Native.random(), Native.random()];
+    /// assert!(numbers[0].is_none() || numbers[0] != numbers[1]);
+    /// ```
+    #[must_use]
+    pub fn random(&self) -> Option<u64> {
+        let mut bytes = [0; size_of::<u64>()];
+        let (at, len) = (bytes.as_mut_ptr(), bytes.len());
+        // Early after the start of the machine there is none, and nobody waits for it.
+        let flags = number(libc::GRND_NONBLOCK as usize);
+        // SAFETY: the kernel writes into the array, at most as many bytes as it has.
+        let word = unsafe { syscall3(call(libc::SYS_getrandom), at, number(len), flags) };
+        (answer(word).ok()?.addr() == len).then(|| u64::from_ne_bytes(bytes))
+    }
+}
+
 // SAFETY: the kernel hands out pages that nobody else has.
 unsafe impl Platform for Native {
     #[inline]

@@ -28,8 +28,8 @@ pub fn release(_: &Machine, tally: &mut Tally) -> Result<()> {
 pub fn features(_: &Machine, tally: &mut Tally) -> Result<()> {
     // Each thread with a part of the process heap of its own, and where more is asked of what comes back.
     let global = "--test global --test stress --test fork";
-    for features in ["std", "std,hardened"] {
-        tally.tests(&mut cargo(&format!("test -p kmem --no-fail-fast {global} --features {features}")));
+    for cell in ["--features std", "--features std,hardened --test hardened"] {
+        tally.tests(&mut cargo(&format!("test -p kmem --no-fail-fast {global} {cell}")));
     }
     for cell in ["--test conformance --test faults", "--features platform", "--features shred"] {
         tally.tests(&mut cargo(&format!("test -p kmem --no-fail-fast --lib {QUICK} --no-default-features {cell}")));
