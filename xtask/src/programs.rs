@@ -69,6 +69,8 @@ pub fn command(args: &[String]) -> Result<()> {
     let sources = sources(&place)?;
     let document = document(&place)?;
     build(&place, &choice.programs)?;
+    let folder = run::target().join("bench");
+    fs::create_dir_all(&folder)?;
     let mut rows = Vec::new();
     for program in choice.programs {
         let command = |who: &str| {
@@ -87,13 +89,11 @@ pub fn command(args: &[String]) -> Result<()> {
             command
         };
         rows.extend(measure(program, choice.rounds, command)?);
+        // After each: who ends a long run early has what was measured.
+        fs::write(folder.join("programs.md"), table(&rows))?;
+        fs::write(folder.join("programs.json"), json(&rows, choice.rounds))?;
     }
-    let folder = run::target().join("bench");
-    fs::create_dir_all(&folder)?;
-    let table = table(&rows);
-    fs::write(folder.join("programs.md"), &table)?;
-    fs::write(folder.join("programs.json"), json(&rows, choice.rounds))?;
-    println!("\n{table}");
+    println!("\n{}", table(&rows));
     say(&format!("in {}: programs.md, programs.json", folder.display()));
     Ok(())
 }
