@@ -10,7 +10,7 @@ use std::alloc::{GlobalAlloc, Layout, alloc_zeroed, dealloc};
 use std::collections::{BTreeMap, HashMap};
 use std::ptr::NonNull;
 
-use kmem::{Global, Kind, Store};
+use kmem::{Global, Kind, Source, Store};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -193,4 +193,45 @@ fn what_is_held_is_told_by_class() {
     let after = of(&classes());
     assert!(after.live < before.live + 100 && after.peak >= with.peak, "{after:?}");
     assert!(after.held < with.held && after.resident <= after.held, "{after:?}");
+}
+
+/// What tests of the checked face found once: each of these lost bytes, a secret or the whole program.
+#[cfg(not(feature = "hardened"))]
+#[test]
+fn a_cell_that_shrank_where_it_is_can_be_tainted_and_grow() {
+    let block = unsafe { GlobalAlloc::alloc(&Global, layout(48, 8)) };
+    let short = unsafe { Global.realloc(block, layout(48, 8), 30) };
+    assert_eq!(block, short);
+    let place = NonNull::new(short).expect("an address");
+    assert!(Global.locate(place).expect("live").size <= 48);
+    Global.taint_cell(place).expect("live");
+    let grown = unsafe { Global.realloc(short, layout(30, 8), 40) };
+    unsafe { Global.dealloc(grown, layout(40, 8)) };
+    assert_eq!(Global.check(), Ok(()));
+}
+
+#[test]
+fn a_tainted_cell_keeps_its_bytes_through_every_length() {
+    let block = unsafe { GlobalAlloc::alloc(&Global, layout(100, 8)) };
+    Global.taint_cell(NonNull::new(block).expect("an address")).expect("live");
+    let block = unsafe { Global.realloc(block, layout(100, 8), 40) };
+    let block = unsafe { Global.realloc(block, layout(40, 8), 46) };
+    unsafe { block.write_bytes(7, 46) };
+    let block = unsafe { Global.realloc(block, layout(46, 8), 300) };
+    assert!((0..46).all(|at| unsafe { block.add(at).read() } == 7));
+    unsafe { Global.dealloc(block, layout(300, 8)) };
+}
+
+#[cfg(feature = "shred")]
+#[test]
+fn a_tainted_run_that_shrinks_leaves_no_secret() {
+    let (long, short) = (layout(240 << 10, 8), layout(100 << 10, 8));
+    let block = Source::alloc(&Global, long).expect("room").cast::<u8>();
+    Global.taint_cell(block).expect("live");
+    unsafe { block.write_bytes(0x5a, long.size()) };
+    let kept = unsafe { Global.resize(block, long, short) }.expect("shorter").cast::<u8>();
+    let next = Source::alloc(&Global, short).expect("room").cast::<u8>();
+    assert!((0..short.size()).all(|at| unsafe { next.add(at).read_volatile() } != 0x5a));
+    unsafe { Source::free(&Global, kept, short) }.expect("live");
+    unsafe { Source::free(&Global, next, short) }.expect("live");
 }

@@ -13,7 +13,9 @@ use super::Heap;
 use super::chunk::Chunk;
 use crate::cell::MIN_ALIGN;
 use crate::poison::{hide, show};
-use crate::spans::{Class, Ground, LIVE, Local, Mark, SLACK, Span, Spans, TAINT, class_of, kind_of, with_kind};
+use crate::spans::{
+    Class, Ground, LIVE, Local, Mark, SLACK, Segment, Span, Spans, TAINT, class_of, kind_of, with_kind,
+};
 use crate::wipe::wipe_if;
 use crate::{Cond, Kind, Source};
 
@@ -42,8 +44,10 @@ impl<S: Source> Ground for Under<'_, S> {
     const FRONT: usize = size_of::<Chunk>().next_multiple_of(MIN_ALIGN);
     const SHARED: bool = false;
 
-    fn segment(&self) -> Result<(NonNull<u8>, bool), Cond> {
-        self.0.take_segment(Self::layout())
+    fn segment<'a>(&self) -> Result<&'a Segment, Cond> {
+        let (base, zeroed) = self.0.take_segment(Self::layout())?;
+        // SAFETY: the source just gave it, as long and aligned as a segment is.
+        Ok(unsafe { Spans::<Self>::found(base, zeroed) })
     }
 
     unsafe fn give_back(&self, segment: NonNull<u8>) -> Result<(), Cond> {

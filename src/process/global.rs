@@ -342,7 +342,13 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
     };
     if tainted {
         // SAFETY: the caller's promise, passed on.
-        return unsafe { change(cell, new.size()) }.map_or(ptr::null_mut(), NonNull::as_ptr);
+        let Ok(moved) = (unsafe { change(cell, new.size()) }) else { return ptr::null_mut() };
+        if let Some(class) = quick(new) {
+            // This face notes no size: a later one in the same class would not be known.
+            let _ = remark(moved, |mark| mark & !SLACK);
+            show(moved, Class::get(class).size());
+        }
+        return moved.as_ptr();
     }
     match (from, &to) {
         (Way::Run, Way::Run) => {

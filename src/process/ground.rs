@@ -202,14 +202,15 @@ impl Ground for Process {
     const SHARED: bool = true;
     const FENCED: bool = FENCED;
 
-    fn segment(&self) -> Result<(NonNull<u8>, bool), Cond> {
+    fn segment<'a>(&self) -> Result<&'a Segment, Cond> {
         let mut pool = pool();
         // SAFETY: null or the front of a segment that nothing uses.
         if let Some(front) = unsafe { pool.kept.get().as_ref() } {
             pool.kept.set(front.kept.get());
-            front.idle.set(false);
             let base = map::find(ptr::from_ref(front).addr()).ok_or(Cond::FailAssert)?;
-            return Ok((base, false));
+            front.idle.set(false);
+            // SAFETY: a segment that nothing uses; who looks at it holds the lock.
+            return Ok(unsafe { Spans::<Self>::found(base, false) });
         }
         let grant = Pages::over(Native).grant(LAYOUT)?;
         let base = grant.bytes.cast::<u8>();
@@ -222,13 +223,20 @@ impl Ground for Process {
         let front = Front { next: none(), prev: none(), kept: none(), idle: Var::new(false), stamp: Var::new(0) };
         // SAFETY: the segment is ours, aligned, and longer than a front.
         unsafe { base.cast::<Front>().write(front) };
+        // SAFETY: just granted, so long and so aligned; others find it only with the lock.
+        let segment = unsafe { Spans::<Self>::found(base, grant.zeroed) };
         // SAFETY: just written.
         pool.link(unsafe { base.cast().as_ref() });
         pool.held += SEGMENT;
         if FENCED {
             fence(base);
         }
-        Ok((base, grant.zeroed))
+        Ok(segment)
+    }
+
+    fn alone<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _pool = pool();
+        work()
     }
 
     unsafe fn give_back(&self, segment: NonNull<u8>) -> Result<(), Cond> {
@@ -286,7 +294,7 @@ fn clean(local: &Local) {
         while left != 0 {
             let first = left.trailing_zeros() as usize;
             let len = (left >> first).trailing_ones() as usize;
-            let bits = (u64::MAX >> (64 - len)) << first;
+            let bits = (usize::MAX >> (usize::BITS as usize - len)) << first;
             left &= !bits;
             // SAFETY: free slices, which nothing uses.
             if unsafe { discard(inside(segment.base(), first * SLICE), len * SLICE) } {

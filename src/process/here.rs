@@ -5,7 +5,7 @@
 //! borrowed for the length of a call. In a module with one thread there is one.
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering, fence};
 
 use super::ground::Process;
 #[cfg(all(feature = "std", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
@@ -69,6 +69,8 @@ pub(super) fn each(mut look: impl FnMut(&Local)) {
 
 /// Somebody put something into the mail of a local: if nobody has it, it is looked through now.
 pub(super) fn look_after(local: &Local) {
+    // Either this sees that nobody has it, or who had it until now sees what came.
+    fence(Ordering::SeqCst);
     if local.is_idle() && local.state.compare_exchange(VACANT, LENT, Ordering::Acquire, Ordering::Relaxed).is_ok() {
         local.receive(&Process);
         local.state.store(VACANT, Ordering::Release);
@@ -189,6 +191,7 @@ mod own {
             // What the system refuses to take stays for who has it next.
             let _ = local.flush(&Process);
             local.state.store(VACANT, Ordering::Release);
+            fence(Ordering::SeqCst);
             // Somebody may have seen that it was not vacant, just before it was.
             if local.has_mail() {
                 look_after(local);

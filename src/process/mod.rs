@@ -40,7 +40,7 @@ use crate::{Cond, Found, Stats};
 pub use classes::{ClassStats, Classes};
 pub use global::{Decay, Global, GlobalHeap};
 
-use ground::{Process, pool};
+use ground::{Pool, Process, pool};
 use hardened::{CANARY, FENCED, is_sealed, seal};
 use here::{here, look_after, with};
 use solo::Growth;
@@ -221,9 +221,9 @@ enum At<'a> {
     Solo(NonNull<u8>, Found),
 }
 
-fn at<'a>(payload: NonNull<u8>) -> Result<At<'a>, Cond> {
+/// As it is while the lock is held: a span may go right afterwards, unless the cell is live and the caller's.
+fn at<'a>(pool: &Pool, payload: NonNull<u8>) -> Result<At<'a>, Cond> {
     let address = payload.addr().get();
-    let pool = pool();
     let Some(base) = map::find(address) else {
         let solo = pool.solos.find(address).ok_or(Cond::BadAddress)?;
         let mark = solo.mark.get();
@@ -237,7 +237,7 @@ fn at<'a>(payload: NonNull<u8>) -> Result<At<'a>, Cond> {
         };
         return Ok(At::Solo(solo.payload(), found));
     };
-    // The segment cannot go while the lock is held; and a live cell's not before it is freed.
+    // Neither the segment nor a span of it can go while the lock is held.
     // SAFETY: what is in the map is a segment of this ground.
     let segment = unsafe { Layer::segment_of(base.as_ptr()) };
     place_at(segment, address).map(At::Span).map_err(|_| Cond::BadAddress)
@@ -268,7 +268,8 @@ fn place_at(segment: &Segment, address: usize) -> Result<Place<'_>, Miss> {
 
 /// What is known of the live cell at an address.
 fn locate(payload: NonNull<u8>) -> Result<Found, Cond> {
-    match at(payload)? {
+    let pool = pool();
+    match at(&pool, payload)? {
         At::Span(place) => {
             let mark = place.mark.load(Ordering::Relaxed);
             Ok(Found {
@@ -286,10 +287,15 @@ fn locate(payload: NonNull<u8>) -> Result<Found, Cond> {
 
 /// Changes the mark of the live cell at an address.
 fn remark(payload: NonNull<u8>, change: impl Fn(u16) -> u16) -> Result<(), Cond> {
-    match at(payload)? {
-        At::Span(place) => place.mark.store(change(place.mark.load(Ordering::Relaxed)), Ordering::Relaxed),
+    let pool = pool();
+    match at(&pool, payload)? {
+        // It may have been freed since it was found: only a live cell's mark is changed.
+        At::Span(place) => {
+            let new = |mark: u16| (mark & LIVE != 0).then(|| change(mark));
+            place.mark.fetch_update(Ordering::Relaxed, Ordering::Relaxed, new).map_err(|_| Cond::BadAddress)?;
+        }
         At::Solo(payload, _) => {
-            if let Some(solo) = pool().solos.find(payload.addr().get()) {
+            if let Some(solo) = pool.solos.find(payload.addr().get()) {
                 solo.mark.set(change(solo.mark.get()));
             }
         }
@@ -303,7 +309,8 @@ fn remark(payload: NonNull<u8>, change: impl Fn(u16) -> u16) -> Result<(), Cond>
 ///
 /// Nothing uses it any more.
 unsafe fn give(payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
-    match at(payload)? {
+    let at = at(&pool(), payload)?;
+    match at {
         At::Span(place) => hardened::release(&place, shred),
         At::Solo(payload, found) if !is_sealed(payload, found.size) => Err(Cond::FailAssert),
         // SAFETY: the caller's promise, passed on.
@@ -323,7 +330,8 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
     if !is_sealed(found.payload, found.size) {
         return Err(Cond::FailAssert);
     }
-    match (at(payload)?, way(new)) {
+    let at = at(&pool(), payload)?;
+    match (at, way(new)) {
         (At::Span(place), Way::Cell(class, mark)) if usize::from(place.span.class()) == class => {
             settle(&place, found, size);
             let old = place.mark.load(Ordering::Relaxed);
@@ -331,6 +339,11 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
             return Ok(place.cell);
         }
         (At::Span(place), Way::Run) if place.span.class() == RUN => {
+            if size < found.size {
+                // Before its slices go to others; a run that shrinks stays where it is.
+                // SAFETY: what shrinking leaves over is the cell's own, used no more.
+                unsafe { wipe_if(found.tainted, last(place.cell, size), found.size - size) };
+            }
             let own = here().filter(|local| core::ptr::eq(*local, place.span.owner()));
             let done = match own {
                 Some(local) => local.change_run::<Process>(place.span, size + CANARY),
@@ -339,10 +352,6 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
             };
             if done {
                 place.span.asked().set(size + CANARY);
-                if size < found.size {
-                    // SAFETY: what shrinking leaves over was the cell's own, and nobody has had it since.
-                    unsafe { wipe_if(found.tainted, last(place.cell, size), found.size.min(place.room()) - size) };
-                }
                 seal(place.cell, size);
                 return Ok(place.cell);
             }

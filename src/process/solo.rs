@@ -355,8 +355,15 @@ pub(super) fn take(layout: Layout, mark: u16, growth: Growth) -> Result<(NonNull
         unsafe { protect(inside(bytes.cast(), page()), bytes.len() - page(), false) };
         // SAFETY: as above.
         if !unsafe { protect(inside(bytes.cast(), offset), len - fence() - offset, true) } {
-            // SAFETY: nothing uses them, and they came from there.
-            let _ = unsafe { Pages::over(Native).free(bytes.cast(), pages(bytes.len(), layout.align())?) };
+            let mut pool = pool();
+            // SAFETY: the pages were just taken; the first is open.
+            let payload = unsafe { pool.solos.insert(Solo::new(bytes, layout, mark)) };
+            if let Some(solo) = pool.solos.find(payload.addr().get()).map(ptr::from_ref) {
+                // SAFETY: just found, and the lock is held.
+                let solo = unsafe { &*solo };
+                pool.solos.remove(solo);
+                pool.solos.keep(solo);
+            }
             return Err(Cond::NoRoom);
         }
     }
@@ -412,15 +419,16 @@ pub(super) fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, C
         (unsafe { ptr::from_ref(solo).read() }, needs)
     };
     let (bytes, align) = (before.bytes(), before.align);
-    if FENCED {
-        // The system moves only what is all alike; and where it does not move it, all of it is copied.
-        // SAFETY: the block's own pages.
-        unsafe { protect(bytes.cast(), bytes.len(), true) };
-    }
-    let layouts = pages(bytes.len(), align).and_then(|old| Ok((old, pages(needs, align)?)));
+    // The system moves only what is all alike; and where it does not move it, all of it is copied.
+    // SAFETY: the block's own pages.
+    let is_open = !FENCED || unsafe { protect(bytes.cast(), bytes.len(), true) };
+    let layouts = if is_open { pages(bytes.len(), align) } else { Err(Cond::NoRoom) };
+    let layouts = layouts.and_then(|old| Ok((old, pages(needs, align)?)));
     // SAFETY: the block is ours, came from there with this layout, and the alignment is the same.
     let moved = layouts.and_then(|(old, new)| unsafe { Pages::over(Native).resize(bytes.cast(), old, new) });
-    let asked = if moved.is_ok() { size } else { before.asked() };
+    // What is to be shorter can stay where it is.
+    let stays = needs <= bytes.len();
+    let asked = if moved.is_ok() || stays { size } else { before.asked() };
     let place = moved.unwrap_or(bytes);
     let solo = Solo { range: Range::new(place.cast(), place.len()), asked: Var::new(asked), ..before };
     if FENCED {
@@ -432,7 +440,7 @@ pub(super) fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, C
     }
     // SAFETY: the pages are the block's own.
     let payload = unsafe { pool().solos.insert(solo) };
-    moved.map(|_| payload)
+    if stays { Ok(payload) } else { moved.map(|_| payload) }
 }
 
 /// Whether the block at an address, which is live, is tainted; no less if there is none.

@@ -292,7 +292,7 @@ impl Local {
             None => {
                 let slices = Spans::<G>::slices(Class::get(class).size());
                 let (span, zeroed) = self.claim(ground, slices)?;
-                Spans::<G>::fill(span, self, class, zeroed);
+                Spans::<G>::fill(span, self, slices, class, zeroed);
                 ground.arrange(self, span);
                 hide(span.cell(0), span.cells() * Class::get(class).size());
                 span
@@ -337,6 +337,7 @@ impl Local {
     /// Puts the cells of a class that are at hand for the longest on the lists of their spans.
     fn spill<G: Ground>(&self, ground: &G, class: usize, count: usize) {
         let rack = &self.racks[class];
+        self.forget(class, count);
         for number in 0..count {
             let Hot { cell, mark } = rack.get(number);
             // SAFETY: a hot cell lies in a span of this owner.
@@ -351,7 +352,14 @@ impl Local {
         rack.len.set(rack.len.get() - count as u32);
     }
 
-    /// Puts a cell on the list of its span.
+    /// Notes that so many cells of a class go back to lists.
+    #[expect(clippy::cast_possible_truncation, reason = "no more than there are")]
+    fn forget(&self, class: usize, cells: usize) {
+        self.out[class].set(self.out[class].get() - cells as u32);
+        self.bytes.set(self.bytes.get() - cells * Class::get(class).size());
+    }
+
+    /// Puts a cell on the list of its span; it is counted already.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
     fn push<G: Ground>(&self, ground: &G, span: &Span, class: usize, cell: NonNull<u8>, mark: &Mark) {
@@ -360,8 +368,6 @@ impl Local {
         mark.store(first, Ordering::Relaxed);
         let used = span.used().get() - 1;
         span.used().set(used);
-        self.out[class].set(self.out[class].get() - 1);
-        self.bytes.set(self.bytes.get() - Class::get(class).size());
         span.stale().set(true);
         if first == NONE || used == 0 {
             self.settle(ground, span, class);
@@ -424,8 +430,9 @@ impl Local {
         if G::SHARED {
             self.receive(ground);
         }
-        let (span, zeroed) = self.claim(ground, asked.max(1).div_ceil(G::SLICE))?;
-        Spans::<G>::fill_run(span, self, asked, align, mark);
+        let slices = asked.max(1).div_ceil(G::SLICE);
+        let (span, zeroed) = self.claim(ground, slices)?;
+        Spans::<G>::fill_run(span, self, slices, asked, align, mark);
         self.count(CLASSES, 1, span.slices() * G::SLICE);
         Ok((span.cell(0), zeroed))
     }
@@ -482,9 +489,7 @@ impl Local {
                     None => next = segment.next(),
                 },
                 None => {
-                    let (base, zeroed) = ground.segment()?;
-                    // SAFETY: the ground just gave it.
-                    let segment = unsafe { Spans::<G>::found(base, zeroed) };
+                    let segment = ground.segment()?;
                     self.held.set(self.held.get() + G::SEGMENT);
                     self.link(&self.roomy, segment);
                     break (segment, Spans::<G>::claim(segment, slices).ok_or(Cond::FailAssert)?);
@@ -506,7 +511,7 @@ impl Local {
         let segment = span.segment::<G>();
         let slices = span.slices();
         show(inside(segment.base(), span.slice() * G::SLICE), slices * G::SLICE);
-        if Spans::<G>::release(span, 0) {
+        if ground.alone(|| Spans::<G>::release(span, 0)) {
             self.unlink(&self.full, segment);
             self.link(&self.roomy, segment);
         }
@@ -619,8 +624,7 @@ impl Local {
                 return self.release(ground, span);
             }
             let class = span.class() as usize;
-            self.out[class].set(self.out[class].get() - count);
-            self.bytes.set(self.bytes.get() - count as usize * Class::get(class).size());
+            self.forget(class, count as usize);
             let rest = span.free().replace(first);
             // What came ends with a mark that leads nowhere: it is looked for only if there is more.
             if rest != NONE {
@@ -647,6 +651,7 @@ impl Local {
             self.spill(ground, class, rack.len());
             if let Some(Hot { cell, mark }) = self.slots[class].get() {
                 self.slots[class].cell.set(ptr::null_mut());
+                self.forget(class, 1);
                 // SAFETY: a hot cell lies in a span of this owner.
                 let span = unsafe { Spans::<G>::span_of(cell.as_ptr()) };
                 // SAFETY: its mark is there as long as it is.

@@ -34,7 +34,7 @@ mod shuffle;
 
 use core::ptr::NonNull;
 use core::sync::atomic;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
 use crate::{Cond, Kind};
 
@@ -42,9 +42,7 @@ use crate::{Cond, Kind};
 pub(crate) use class::LONGEST;
 pub(crate) use class::{CLASSES, Class, class_of};
 pub(crate) use local::Local;
-#[cfg(feature = "platform")]
-pub(crate) use segment::Segment;
-pub(crate) use segment::{RUN, Span, Spans};
+pub(crate) use segment::{RUN, Segment, Span, Spans};
 #[cfg(feature = "hardened")]
 pub(crate) use shuffle::shuffle;
 
@@ -127,7 +125,6 @@ seen! {
     [] AtomicBool, bool;
     [] AtomicU8, u8;
     [] AtomicU32, u32;
-    [] AtomicU64, u64;
     [] AtomicUsize, usize;
     [T] AtomicPtr<T>, *mut T;
 }
@@ -145,8 +142,8 @@ pub(crate) trait Ground {
     /// Whether the last slice of a segment stays unused, so that nothing runs into what lies behind.
     const FENCED: bool = false;
 
-    /// A segment, and whether all of it but its front is zero.
-    fn segment(&self) -> Result<(NonNull<u8>, bool), Cond>;
+    /// A segment with a new head, which was written before anybody else could look at it.
+    fn segment<'a>(&self) -> Result<&'a Segment, Cond>;
 
     /// Takes a segment back in which nothing is used; refused, it stays as it was.
     ///
@@ -154,6 +151,11 @@ pub(crate) trait Ground {
     ///
     /// It came from here, and nothing uses it.
     unsafe fn give_back(&self, segment: NonNull<u8>) -> Result<(), Cond>;
+
+    /// Does something while nobody looks at what a span is who does not own it.
+    fn alone<R>(&self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
 
     /// Called where a `Local` does more than take a cell from a list: time to think of what is due.
     fn tick(&self, _: &Local) {}

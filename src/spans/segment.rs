@@ -3,7 +3,7 @@
 use core::cell::Cell as Var;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
 use super::{Class, Ground, Local, Mark, NONE, Seen, mail};
 use crate::cell::{MIN_ALIGN as UNIT, inside};
@@ -57,9 +57,9 @@ pub(crate) struct Segment {
     /// The whole segment, by the pointer that it came by.
     base: Var<NonNull<u8>>,
     /// A bit for each slice that is in no span.
-    free: Seen<AtomicU64>,
+    free: Seen<AtomicUsize>,
     /// A bit for each of those that is known to be zero.
-    clean: Seen<AtomicU64>,
+    clean: Seen<AtomicUsize>,
     /// For each slice, the entry of its span: bytes from the start of the segment.
     spans: [Seen<AtomicU32>; 64],
 }
@@ -76,7 +76,7 @@ impl<G: Ground> Spans<G> {
     /// One more than the last slice that spans can have.
     const END: usize = Self::COUNT - G::FENCED as usize;
     /// A bit for each slice that spans can have.
-    pub(crate) const ALL: u64 = (u64::MAX >> (64 - Self::END)) & !1;
+    pub(crate) const ALL: usize = run(1, Self::END - 1);
 
     const FITS: () = assert!(Self::HEAD <= G::SLICE && Self::COUNT <= 64 && G::SLICE.is_power_of_two());
 
@@ -85,15 +85,15 @@ impl<G: Ground> Spans<G> {
     /// # Safety
     ///
     /// The segment is ours alone, aligned and of the ground's size.
-    pub(super) unsafe fn found<'a>(base: NonNull<u8>, zeroed: bool) -> &'a Segment {
+    pub(crate) unsafe fn found<'a>(base: NonNull<u8>, zeroed: bool) -> &'a Segment {
         () = Self::FITS;
         let place = inside(base, G::FRONT).cast::<Segment>();
         let head = Segment {
             next: Var::new(ptr::null()),
             prev: Var::new(ptr::null()),
             base: Var::new(base),
-            free: Seen(AtomicU64::new(Self::ALL)),
-            clean: Seen(AtomicU64::new(if zeroed { Self::ALL } else { 0 })),
+            free: Seen(AtomicUsize::new(Self::ALL)),
+            clean: Seen(AtomicUsize::new(if zeroed { Self::ALL } else { 0 })),
             spans: [const { Seen(AtomicU32::new(Self::entry(0))) }; 64],
         };
         // SAFETY: the caller's promise; behind the front there is room for a head, aligned.
@@ -173,7 +173,8 @@ impl<G: Ground> Spans<G> {
         let entry = inside(segment.base.get(), segment.spans[slice].get() as usize);
         // SAFETY: a slice that is not free has an entry of the table, or had one.
         let span: &Span = unsafe { entry.cast().as_ref() };
-        (span.slices.get() > 0).then_some(span)
+        // Acquire: what was written of it is there.
+        (span.slices.0.load(Ordering::Acquire) > 0).then_some(span)
     }
 
     /// Visits the spans of a segment by address, and the free slices between them: first slice and how many.
@@ -186,14 +187,17 @@ impl<G: Ground> Spans<G> {
                 at += len;
             } else {
                 let span = Self::span(segment, at);
-                let len = (span.slices.get() as usize).max(1);
-                visit(at, len, Some(span));
+                let len = span.slices.0.load(Ordering::Acquire) as usize;
+                // Of one that its owner is just about to fill nothing is known.
+                visit(at, len.max(1), (len > 0).then_some(span));
+                let len = len.max(1);
                 at += len;
             }
         }
     }
 
-    /// Takes a run of free slices, if there is one; and whether it is known to be zero.
+    /// Takes a run of free slices, if there is one; and whether it is known to be zero. Nobody finds the span before it
+    /// is [filled](Self::fill).
     #[expect(clippy::cast_possible_truncation, reason = "numbers of slices, of which there are at most 64")]
     pub(super) fn claim(segment: &Segment, slices: usize) -> Option<(&Span, bool)> {
         let slice = first_run(segment.free.get(), slices)?;
@@ -204,22 +208,21 @@ impl<G: Ground> Spans<G> {
         segment.spans[slice..slice + slices].iter().for_each(|entry| entry.set(Self::entry(slice)));
         let span = Self::span(segment, slice);
         span.slice.set(slice as u8);
-        span.slices.set(slices as u8);
         Some((span, zeroed))
     }
 
     /// Makes a run that was claimed a span of cells of a class, all free; it may be known to be zero.
     #[expect(clippy::cast_possible_truncation, reason = "units and cells of a span are fewer than 2^15")]
-    pub(super) fn fill(span: &Span, local: &Local, class: usize, zeroed: bool) {
+    pub(super) fn fill(span: &Span, local: &Local, slices: usize, class: usize, zeroed: bool) {
         let segment = span.segment::<G>();
-        let (slice, len) = (span.slice.get() as usize, span.slices.get() as usize * G::SLICE);
+        let (slice, len) = (span.slice.get() as usize, slices * G::SLICE);
         let start = inside(segment.base.get(), slice * G::SLICE);
         let (number, class) = (class, Class::get(class));
         let (size, shift) = (class.size(), class.shift as usize);
         let most = (len / UNIT) >> shift;
         // The first cell is aligned as the size is.
         let align = 1 << size.trailing_zeros();
-        let (marks, front) = if most <= span.slices.get() as usize * MARKS {
+        let (marks, front) = if most <= slices * MARKS {
             (Self::marks(segment, slice), 0)
         } else {
             (start.cast(), (most * size_of::<Mark>()).next_multiple_of(align))
@@ -254,12 +257,13 @@ impl<G: Ground> Spans<G> {
             // SAFETY: as above; nobody else has them yet.
             unsafe { mark.write(AtomicU16::new(next)) };
         }
+        span.publish(slices);
     }
 
     #[cfg(feature = "platform")]
     /// Makes a run that was claimed a single live cell.
     #[expect(clippy::cast_possible_truncation, reason = "a logarithm")]
-    pub(super) fn fill_run(span: &Span, local: &Local, asked: usize, align: usize, mark: u16) {
+    pub(super) fn fill_run(span: &Span, local: &Local, slices: usize, asked: usize, align: usize, mark: u16) {
         let segment = span.segment::<G>();
         let slice = span.slice.get() as usize;
         let marks = Self::marks(segment, slice);
@@ -276,6 +280,7 @@ impl<G: Ground> Spans<G> {
         span.free.set(NONE);
         span.listed.set(false);
         span.remote.store(mail::EMPTY, Ordering::Relaxed);
+        span.publish(slices);
     }
 
     /// Gives the slices of a span back to its segment, all or those from `keep` on; and whether it had none before.
@@ -311,7 +316,7 @@ impl<G: Ground> Spans<G> {
 }
 
 /// The first of so many bits in a row.
-fn first_run(bits: u64, len: usize) -> Option<usize> {
+fn first_run(bits: usize, len: usize) -> Option<usize> {
     let (mut starts, mut have) = (bits, 1);
     while have < len {
         let more = have.min(len - have);
@@ -322,8 +327,8 @@ fn first_run(bits: u64, len: usize) -> Option<usize> {
 }
 
 /// So many bits from one on.
-const fn run(first: usize, len: usize) -> u64 {
-    if len == 0 { 0 } else { (u64::MAX >> (64 - len)) << first }
+const fn run(first: usize, len: usize) -> usize {
+    if len == 0 { 0 } else { (usize::MAX >> (usize::BITS as usize - len)) << first }
 }
 
 impl Segment {
@@ -331,7 +336,7 @@ impl Segment {
         self.base.get()
     }
 
-    pub(crate) fn free_slices(&self) -> u64 {
+    pub(crate) fn free_slices(&self) -> usize {
         self.free.get()
     }
 
@@ -342,13 +347,13 @@ impl Segment {
 
     /// Free slices that may hold what was there before.
     #[cfg(feature = "platform")]
-    pub(crate) fn dirty(&self) -> u64 {
+    pub(crate) fn dirty(&self) -> usize {
         self.free.get() & !self.clean.get()
     }
 
     /// Notes that free slices are zero again.
     #[cfg(feature = "platform")]
-    pub(crate) fn cleaned(&self, bits: u64) {
+    pub(crate) fn cleaned(&self, bits: usize) {
         self.clean.set(self.clean.get() | bits & self.free.get());
     }
 }
@@ -440,6 +445,12 @@ impl Span {
     #[cfg(feature = "platform")]
     pub(crate) fn run_align(&self) -> usize {
         1 << self.align.get()
+    }
+
+    /// From now on it can be found.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
+    fn publish(&self, slices: usize) {
+        self.slices.0.store(slices as u8, Ordering::Release);
     }
 
     pub(crate) fn slices(&self) -> usize {
