@@ -223,15 +223,21 @@ pub(super) fn arrange(local: &Local, span: &Span) {
 
 /// Takes back a live cell of a span, or a run. Refused, it is as it was.
 pub(super) fn release(place: &Place<'_>, shred: bool) -> Result<(), Cond> {
-    let mark = place.mark.load(Ordering::Relaxed);
-    if mark & LIVE == 0 {
-        return Err(Cond::BadAddress);
+    let mut mark = place.mark.load(Ordering::Relaxed);
+    loop {
+        if mark & LIVE == 0 {
+            return Err(Cond::BadAddress);
+        }
+        if !is_sealed(place.cell, place.size()) {
+            return Err(Cond::FailAssert);
+        }
+        // Another who frees it in this moment finds that it is not live, or lets this one find it. Who only taints it
+        // is waited for.
+        match place.mark.compare_exchange(mark, WAITS, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => break,
+            Err(now) => mark = now,
+        }
     }
-    if !is_sealed(place.cell, place.size()) {
-        return Err(Cond::FailAssert);
-    }
-    // Another who frees it in this moment finds that it is not live, or lets this one find it.
-    place.mark.compare_exchange(mark, WAITS, Ordering::Relaxed, Ordering::Relaxed).map_err(|_| Cond::BadAddress)?;
     show(place.cell, place.room());
     // SAFETY: the cell's own bytes, used no more.
     unsafe { wipe_if(shred || mark & TAINT != 0, place.cell, place.room()) };
