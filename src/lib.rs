@@ -143,7 +143,10 @@ mod lin;
 mod pages;
 mod poison;
 mod pool;
-#[cfg(feature = "platform")]
+#[cfg(all(feature = "platform", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+mod process;
+#[cfg(all(feature = "platform", target_arch = "wasm32", not(target_feature = "atomics")))]
+#[path = "lone/mod.rs"]
 mod process;
 mod ptr;
 mod ranges;

@@ -14,6 +14,7 @@
 //! Invariants: a segment is in the map from before anything in it is handed out until after its last cell has gone;
 //! only the thread that has a `Local` changes what is in it, but for its mail; the lock is held over no other lock.
 
+mod alloc;
 mod global;
 mod ground;
 mod here;
