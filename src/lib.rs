@@ -143,7 +143,10 @@ mod lin;
 mod pages;
 mod poison;
 mod pool;
-#[cfg(feature = "platform")]
+#[cfg(all(feature = "platform", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+mod process;
+#[cfg(all(feature = "platform", target_arch = "wasm32", not(target_feature = "atomics")))]
+#[path = "lone/mod.rs"]
 mod process;
 mod ptr;
 mod ranges;
@@ -175,8 +178,10 @@ pub use pages::Pages;
 #[cfg(all(feature = "platform", unix))]
 pub use pages::{Protected, Protection};
 pub use pool::{Pool, PoolCell};
+#[cfg(all(feature = "platform", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+pub use process::{ClassStats, Classes};
 #[cfg(feature = "platform")]
-pub use process::{ClassStats, Classes, Decay, Global, GlobalHeap};
+pub use process::{Decay, Global, GlobalHeap};
 pub use ptr::{Ptr, copy, dup, free, stat, stat_unsized, zero, zero_object};
 #[cfg(feature = "shred")]
 pub use ptr::{shred, taint};

@@ -84,18 +84,25 @@ type Warm<'r> = (Player<'r>, usize);
 /// A run lasts no longer than so many slices with what is set up for it, however short the part that counts is.
 const PATIENCE: f64 = 25.0;
 
+/// A part that counts is to last so many nanoseconds, with however much patience: a module's clock goes by microseconds.
+const LEAST: f64 = if cfg!(native) { 0.0 } else { 200e3 };
+
 /// Runs a side until a run lasts as long as planned.
 fn warm(mut player: Player<'_>, plan: Plan) -> Warm<'_> {
     let mut times = 1;
+    // A module's functions are compiled when they are called.
+    #[cfg(not(native))]
+    player.run(times, &mut Watch::timing());
     loop {
         let (mut watch, start) = (Watch::timing(), now());
         player.run(times, &mut watch);
         let all = (now() - start) / PATIENCE;
-        if watch.ns().max(all) >= plan.slice {
+        if watch.ns().max(all) >= plan.slice && watch.ns() >= LEAST {
             return (player, times);
         }
         // Neither by a single step, which the first run's cold caches would make too small, nor by many.
-        let short = plan.slice / watch.ns().max(all).max(1.0);
+        let short =
+            if watch.ns() < LEAST { LEAST / watch.ns().max(1.0) } else { plan.slice / watch.ns().max(all).max(1.0) };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 2 and 100")]
         let factor = (short * 1.2).ceil().clamp(2.0, 100.0) as usize;
         times *= factor;

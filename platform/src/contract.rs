@@ -68,7 +68,7 @@ pub unsafe trait Platform {
     /// The pages came from `map` of this platform, and nothing uses them any more.
     unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond>;
 
-    /// Makes a run longer or shorter, moving it where it must; bytes that are added are zero.
+    /// Makes a run longer or shorter, moving it where it must; what bytes hold that are added is not said.
     ///
     /// # Errors
     ///

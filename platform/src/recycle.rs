@@ -70,29 +70,62 @@ impl Recycler {
     ///
     /// None for 0 and for what is not a multiple of two words, since the rest must have room for its own.
     pub fn take(&mut self, len: usize) -> Option<NonNull<u8>> {
+        self.take_aligned(len, size_of::<Free>())
+    }
+
+    /// The same, at a multiple of `align`: a power of two, and no less than the alignment of what is given.
+    pub fn take_aligned(&mut self, len: usize, align: usize) -> Option<NonNull<u8>> {
         if len == 0 || !len.is_multiple_of(size_of::<Free>()) {
             return None;
         }
+        let gap = |run: *mut Free| run.addr().wrapping_neg() & (align - 1);
         let mut best: Option<(*mut Free, *mut Free, usize)> = None;
         let (mut before, mut at) = (ptr::null_mut(), self.first);
         while !at.is_null() {
             let run = Self::read(at);
-            if run.len >= len && best.is_none_or(|(_, _, least)| run.len < least) {
+            if run.len >= len && run.len - len >= gap(at) && best.is_none_or(|(_, _, least)| run.len < least) {
                 best = Some((before, at, run.len));
             }
             (before, at) = (at, run.next);
         }
         let (before, found, found_len) = best?;
-        let next = Self::read(found).next;
-        let after = if found_len > len {
-            let rest = found.wrapping_byte_add(len);
-            Self::write(rest, Free { next, len: found_len - len });
-            rest
+        let mut after = Self::read(found).next;
+        let start = found.wrapping_byte_add(gap(found));
+        let left = found_len - gap(found) - len;
+        if left > 0 {
+            let rest = start.wrapping_byte_add(len);
+            Self::write(rest, Free { next: after, len: left });
+            after = rest;
+        }
+        if start == found {
+            self.link(before, after);
         } else {
-            next
-        };
+            Self::write(found, Free { next: after, len: gap(found) });
+        }
+        NonNull::new(start.cast())
+    }
+
+    /// Takes `len` bytes that begin at this address, if they are all there.
+    pub fn take_at(&mut self, start: NonNull<u8>, len: usize) -> bool {
+        let wanted: *mut Free = start.as_ptr().cast();
+        let (mut before, mut at) = (ptr::null_mut(), self.first);
+        while !at.is_null() && at.addr() < wanted.addr() {
+            (before, at) = (at, Self::read(at).next);
+        }
+        if at != wanted {
+            return false;
+        }
+        let run = Self::read(at);
+        if run.len < len {
+            return false;
+        }
+        let mut after = run.next;
+        if run.len > len {
+            after = wanted.wrapping_byte_add(len);
+            Self::write(after, Free { next: run.next, len: run.len - len });
+        }
         self.link(before, after);
-        NonNull::new(found.cast())
+        true
     }
 
     /// Takes a run in, and merges it with the runs that it touches.
@@ -188,5 +221,28 @@ mod tests {
             assert_eq!(recycler.runs(), free.split(|f| !f).filter(|run| !run.is_empty()).count());
         }
         drop(memory);
+    }
+
+    #[test]
+    fn a_run_is_taken_where_it_is_aligned_or_where_it_is_asked_for() {
+        #[repr(align(1024))]
+        struct Aligned([u8; 16 * PAGE]);
+        let mut memory = Aligned([0; 16 * PAGE]);
+        let base: *mut u8 = memory.0.as_mut_ptr();
+        let page = |number: usize| NonNull::new(base.wrapping_add(number * PAGE)).expect("inside");
+        let mut recycler = Recycler::new();
+        // SAFETY: pages of `memory`, which nothing else uses.
+        unsafe { recycler.give(page(1), 9 * PAGE) };
+        assert_eq!(recycler.take_aligned(7 * PAGE, 4 * PAGE), None, "there are six from the first such place on");
+        assert_eq!(recycler.take_aligned(2 * PAGE, 4 * PAGE), Some(page(4)));
+        assert_eq!((recycler.kept(), recycler.runs()), (7 * PAGE, 2));
+        assert!(!recycler.take_at(page(4), PAGE), "it is not there");
+        assert!(!recycler.take_at(page(7), PAGE), "it is inside a run");
+        assert!(!recycler.take_at(page(6), 5 * PAGE), "there are four");
+        assert!(recycler.take_at(page(6), PAGE));
+        assert!(recycler.take_at(page(1), 3 * PAGE));
+        assert_eq!((recycler.kept(), recycler.runs()), (3 * PAGE, 1));
+        assert_eq!(recycler.take_aligned(3 * PAGE, PAGE), Some(page(7)));
+        assert_eq!(recycler.kept(), 0);
     }
 }

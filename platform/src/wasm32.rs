@@ -7,7 +7,7 @@
 //! The same holds in a memory that threads share: `memory.grow` is one step for all of them, so each gets
 //! pages of its own, and the recycler is behind a lock that spins, since a page's main thread may not wait.
 
-use core::arch::wasm32::memory_grow;
+use core::arch::wasm32::{memory_grow, memory_size};
 use core::ptr::{self, NonNull};
 
 use crate::contract::{Platform, Run, Unmapped, whole_pages};
@@ -58,12 +58,60 @@ unsafe impl Platform for Native {
     }
 
     fn map(&self, len: usize) -> Result<Run, Cond> {
+        self.map_aligned(len, PAGE)
+    }
+
+    /// What memory grows by before the first such address is kept for who asks for less.
+    fn map_aligned(&self, len: usize, align: usize) -> Result<Run, Cond> {
         let len = whole_pages(len, PAGE)?;
-        if let Some(start) = FREE.lock().take(len) {
+        let align = align.max(PAGE);
+        if let Some(start) = FREE.lock().take_aligned(len, align) {
             return Ok(Run { start, len, zeroed: false });
         }
-        let start = grow(len).ok_or(Cond::NoRoom)?;
-        Ok(Run { start, len, zeroed: true })
+        loop {
+            let gap = (memory_size::<0>() * PAGE).wrapping_neg() & (align - 1);
+            let start = grow(len.checked_add(gap).ok_or(Cond::BadSize)?).ok_or(Cond::NoRoom)?;
+            if (start.addr().get() + gap).is_multiple_of(align) {
+                if gap > 0 {
+                    // SAFETY: the pages were just grown, and nobody else has them.
+                    unsafe { FREE.lock().give(start, gap) };
+                }
+                // SAFETY: inside what was grown.
+                return Ok(Run { start: unsafe { start.add(gap) }, len, zeroed: true });
+            }
+            // Another thread grew the memory just before.
+            // SAFETY: as above.
+            unsafe { FREE.lock().give(start, len + gap) };
+        }
+    }
+
+    /// Where it is: it can become shorter, and longer if the pages behind are kept, or are the next that memory grows by.
+    unsafe fn remap(&self, start: NonNull<u8>, old: usize, new: usize) -> Result<Run, Cond> {
+        let (old, len) = (whole_pages(old, PAGE)?, whole_pages(new, PAGE)?);
+        if len < old {
+            // SAFETY: inside the run.
+            let rest = unsafe { start.add(len) };
+            // SAFETY: whole pages of the run, which are used no more.
+            unsafe { FREE.lock().give(rest, old - len) };
+        } else if len > old {
+            let more = len - old;
+            // SAFETY: the end of the run.
+            let end = unsafe { start.add(old) };
+            if FREE.lock().take_at(end, more) {
+                // They hold what was left there.
+            } else if memory_size::<0>() * PAGE != end.addr().get() {
+                return Err(Cond::NoRoom);
+            } else {
+                let grown = grow(more).ok_or(Cond::NoRoom)?;
+                if grown != end {
+                    // Another thread grew the memory just before.
+                    // SAFETY: the pages were just grown, and nobody else has them.
+                    unsafe { FREE.lock().give(grown, more) };
+                    return Err(Cond::NoRoom);
+                }
+            }
+        }
+        Ok(Run { start, len, zeroed: false })
     }
 
     unsafe fn unmap(&self, start: NonNull<u8>, len: usize) -> Result<Unmapped, Cond> {
@@ -139,10 +187,10 @@ mod tests {
         // SAFETY: the run is ours and used no more.
         assert_eq!(unsafe { Native.unmap(first.start, first.len) }, Ok(Unmapped::Kept));
         assert!(Native.kept() >= 4 * PAGE && Native.runs() >= 1);
-        let size = core::arch::wasm32::memory_size::<0>();
+        let size = memory_size::<0>();
         let again = Native.map(PAGE).expect("room");
         assert!(!again.zeroed);
-        assert_eq!(core::arch::wasm32::memory_size::<0>(), size, "memory grew although pages were kept");
+        assert_eq!(memory_size::<0>(), size, "memory grew although pages were kept");
         // SAFETY: the run is ours and used no more.
         assert_eq!(unsafe { Native.unmap(again.start, again.len) }, Ok(Unmapped::Kept));
     }
@@ -179,9 +227,9 @@ mod tests {
 
     #[wasm_bindgen_test]
     fn a_memory_that_refuses_to_grow_is_as_it_was() {
-        let size = core::arch::wasm32::memory_size::<0>();
+        let size = memory_size::<0>();
         assert_eq!(grow(65535 * PAGE), None, "all but one of the pages that there can be, beside those that are");
-        assert_eq!(core::arch::wasm32::memory_size::<0>(), size);
+        assert_eq!(memory_size::<0>(), size);
     }
 
     #[wasm_bindgen_test]

@@ -116,7 +116,7 @@ impl Ward {
         let span = unsafe { &*span };
         // SAFETY: and so do its marks.
         let mark = unsafe { &*mark };
-        let place = Place { cell, span, mark };
+        let place = Place { cell, span, mark, is: WAITS };
         self.bytes.set(self.bytes.get() - place.room());
         show(cell, place.room());
         // SAFETY: a cell's own bytes, all written when it was taken in.

@@ -14,6 +14,7 @@
 //! Invariants: a segment is in the map from before anything in it is handed out until after its last cell has gone;
 //! only the thread that has a `Local` changes what is in it, but for its mail; the lock is held over no other lock.
 
+mod alloc;
 mod classes;
 mod global;
 mod ground;
@@ -145,6 +146,8 @@ struct Place<'a> {
     cell: NonNull<u8>,
     span: &'a Span,
     mark: &'a crate::spans::Mark,
+    /// What the mark was when it was found. An address that is not the caller's may be freed meanwhile.
+    is: u16,
 }
 
 impl Place<'_> {
@@ -160,7 +163,7 @@ impl Place<'_> {
             RUN => self.span.asked().get() - CANARY,
             class => {
                 let room = Class::get(class as usize).size() - CANARY;
-                match self.mark.load(Ordering::Relaxed) & SLACK {
+                match self.is & SLACK {
                     // Only cells that are longer can be so much longer than was asked of them.
                     LOOSE if room <= LOOSE_MOST => room,
                     slack => room - usize::from(slack),
@@ -173,7 +176,7 @@ impl Place<'_> {
         if self.span.class() == RUN {
             return self.span.run_align().max(UNIT);
         }
-        if self.mark.load(Ordering::Relaxed) & ALIGNED == 0 {
+        if self.is & ALIGNED == 0 {
             return UNIT;
         }
         // SAFETY: the last byte of a live cell that has its alignment there.
@@ -257,30 +260,28 @@ enum Miss {
 fn place_at(segment: &Segment, address: usize) -> Result<Place<'_>, Miss> {
     let span = Layer::find(segment, address).ok_or(Miss::Nothing)?;
     let mark = span.mark_at(address).ok_or(Miss::Inside)?;
-    if mark.load(Ordering::Relaxed) & LIVE == 0 {
+    let is = mark.load(Ordering::Relaxed);
+    if is & LIVE == 0 {
         return Err(Miss::Free);
     }
     // The caller's pointer has told an address; what is used is the segment's own.
     let base = segment.base();
     let cell = crate::cell::inside(base, address - base.addr().get());
-    Ok(Place { cell, span, mark })
+    Ok(Place { cell, span, mark, is })
 }
 
 /// What is known of the live cell at an address.
 fn locate(payload: NonNull<u8>) -> Result<Found, Cond> {
     let pool = pool();
     match at(&pool, payload)? {
-        At::Span(place) => {
-            let mark = place.mark.load(Ordering::Relaxed);
-            Ok(Found {
-                payload: place.cell,
-                kind: kind_of(mark),
-                size: place.size(),
-                align: place.align(),
-                tainted: mark & TAINT != 0,
-                destructor: false,
-            })
-        }
+        At::Span(place) => Ok(Found {
+            payload: place.cell,
+            kind: kind_of(place.is),
+            size: place.size(),
+            align: place.align(),
+            tainted: place.is & TAINT != 0,
+            destructor: false,
+        }),
         At::Solo(_, found) => Ok(found),
     }
 }

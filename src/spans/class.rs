@@ -18,6 +18,18 @@ pub(crate) const CLASSES: usize = 72;
 #[cfg_attr(not(feature = "platform"), allow(dead_code, reason = "a heap of one's own has no such long ones"))]
 pub(crate) const LONGEST: usize = size_in_units(CLASSES - 1) * UNIT;
 
+/// Bytes of a class, where that is seldom asked: else a table knows more of it.
+#[cfg(all(feature = "platform", target_arch = "wasm32", not(target_feature = "atomics")))]
+pub(crate) const fn size_of_class(class: usize) -> usize {
+    size_in_units(class) * UNIT
+}
+
+/// The longest class that is no longer than so many bytes, at least a unit; there is one for every length.
+#[cfg(all(feature = "platform", target_arch = "wasm32", not(target_feature = "atomics")))]
+pub(crate) const fn class_within(size: usize) -> usize {
+    class_of_units(size / UNIT) - 1
+}
+
 const fn size_in_units(class: usize) -> usize {
     if class < 16 { class + 1 } else { ((class - 16) % 8 + 9) << ((class - 16) / 8 + 1) }
 }

@@ -25,6 +25,11 @@
 //! a span with free cells is the current one of its class or on the list of its class; a few cells of
 //! each class are *hot*: freed last, handed out next, on no list, and not live.
 
+#![cfg_attr(
+    all(target_arch = "wasm32", not(target_feature = "atomics")),
+    allow(dead_code, unused_imports, reason = "the process heap of one thread does without")
+)]
+
 mod class;
 mod local;
 mod mail;
@@ -41,6 +46,8 @@ use crate::{Cond, Kind};
 #[cfg(feature = "platform")]
 pub(crate) use class::LONGEST;
 pub(crate) use class::{CLASSES, Class, class_of};
+#[cfg(all(feature = "platform", target_arch = "wasm32", not(target_feature = "atomics")))]
+pub(crate) use class::{class_within, size_of_class};
 pub(crate) use local::Local;
 pub(crate) use segment::{RUN, Segment, Span, Spans};
 #[cfg(feature = "hardened")]
@@ -76,19 +83,29 @@ const fn is_idle(mark: u16) -> bool {
     mark & LIVE == 0 && !(cfg!(feature = "hardened") && mark == WAITS)
 }
 
-/// The bits for what a cell is used as: one of the four kinds that a heap's cell is ever marked with.
-pub(crate) const fn kind_bits(kind: Kind) -> u16 {
+/// Two bits for what a cell is used as: one of the four kinds that a heap's cell is ever marked with.
+pub(crate) const fn kind_to_bits(kind: Kind) -> u16 {
     match kind {
-        Kind::Ref => 1 << 12,
-        Kind::Tree => 2 << 12,
-        Kind::Lin => 3 << 12,
+        Kind::Ref => 1,
+        Kind::Tree => 2,
+        Kind::Lin => 3,
         _ => 0,
     }
 }
 
+/// The same in a mark.
+pub(crate) const fn kind_bits(kind: Kind) -> u16 {
+    kind_to_bits(kind) << 12
+}
+
 /// What a live cell's mark says that it is used as.
 pub(crate) const fn kind_of(mark: u16) -> Kind {
-    match (mark & KINDS) >> 12 {
+    kind_of_bits((mark & KINDS) as usize >> 12)
+}
+
+/// What two bits say that a cell is used as.
+pub(crate) const fn kind_of_bits(bits: usize) -> Kind {
+    match bits {
         1 => Kind::Ref,
         2 => Kind::Tree,
         3 => Kind::Lin,

@@ -98,6 +98,11 @@ mod contender {
     #[global_allocator]
     static ALLOCATOR: Allocator = NEW;
 
+    #[cfg(feature = "kmem-global")]
+    type Allocator = kmem::GlobalHeap;
+    #[cfg(feature = "kmem-global")]
+    const NEW: Allocator = kmem::GlobalHeap::new();
+
     #[cfg(feature = "talc")]
     type Allocator = talc::wasm::WasmDynamicTalc;
     #[cfg(feature = "talc")]

@@ -20,7 +20,8 @@ use crate::run::{self, say};
 use crate::setup::peers;
 
 /// The groups that run as a module, and the weighing of modules.
-const IN_WASM: [&str; 7] = ["wasm-lin", "wasm-pool", "wasm-ref", "wasm-tree", "wasm-shred", "wasm-sizes", "wasm-size"];
+const IN_WASM: [&str; 8] =
+    ["wasm-lin", "wasm-heap", "wasm-pool", "wasm-ref", "wasm-tree", "wasm-shred", "wasm-sizes", "wasm-size"];
 
 #[derive(Default)]
 struct Choice {

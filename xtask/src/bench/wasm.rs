@@ -13,8 +13,17 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// What wasm-opt is to leave out: nobody reads it, and everybody has it.
 const STRIPPED: [&str; 3] = ["--strip-debug", "--strip-producers", "--strip-target-features"];
 /// The modules that are weighed: features of `benches/wasm-size`. kmem's stores come first.
-const WEIGHED: [&str; 8] =
-    ["kmem-lin", "kmem-pool", "kmem-heap", "lol_alloc-leaking", "lol_alloc-free-list", "talc", "rlsf", "dlmalloc"];
+const WEIGHED: [&str; 9] = [
+    "kmem-lin",
+    "kmem-pool",
+    "kmem-heap",
+    "kmem-global",
+    "lol_alloc-leaking",
+    "lol_alloc-free-list",
+    "talc",
+    "rlsf",
+    "dlmalloc",
+];
 
 /// Runs the works of a group as a module, and keeps the times in the folder.
 pub fn works(machine: &Machine, folder: &Path, plan: &str, group: &str) -> Result<()> {
