@@ -230,7 +230,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
         // The map has a bit for each unit, itself and the head included.
         let need = if H::HEADERS { round_up(need + need / (MIN_ALIGN * 8 - 1) + MIN_ALIGN) } else { need };
         let wish = self.newest().map_or(self.growth.first, |chunk| self.growth.after(chunk.size()));
-        let left = self.growth.limit.saturating_sub(self.held.get());
+        let left = self.growth.limit.checked_sub(self.held.get()).ok_or(Cond::NoRoom)?;
         let grant = self.growth.ask(&self.source, need, wish, left)?;
         // Whole units, no fewer than were asked for.
         let (start, size) = (grant.bytes.cast::<u8>(), grant.bytes.len() & !(MIN_ALIGN - 1));
