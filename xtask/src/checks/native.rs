@@ -27,7 +27,7 @@ pub fn release(_: &Machine, tally: &mut Tally) -> Result<()> {
 /// documentation are for a reader who has the default features.
 pub fn features(_: &Machine, tally: &mut Tally) -> Result<()> {
     // Each thread with a part of the process heap of its own, and where more is asked of what comes back.
-    let global = "--test global --test stress --test fork";
+    let global = "--test global --test stress --test fork --test stale --test exhausted --test flat";
     for cell in ["--features std", "--features std,hardened --test hardened"] {
         tally.tests(&mut cargo(&format!("test -p kmem --no-fail-fast {global} {cell}")));
     }
