@@ -36,6 +36,10 @@ pub enum Decay {
 /// this face is as long as its size class where it is looked at by another.) A WebAssembly module with one thread has a
 /// smaller heap with the same faces, which ends it by a trap.
 ///
+/// A child that is forked while other threads allocate has the heap whole with the feature `std`, but for cells that
+/// threads had which are not in it; without the feature it may find the lock held by a thread that is no more, and waits
+/// for ever.
+///
 /// With the feature `hardened` that is so for everything that is freed and is no live block, wherever it came from. So
 /// is a block that was written to past its end, where eight bytes stand that are looked at when it is freed or resized,
 /// and one that was written to after it was freed: it waits behind some 256 others before it is handed out again, and
