@@ -82,3 +82,18 @@ fn a_block_that_grows_by_little_leaves_its_places_to_others() {
     assert_eq!(text.len(), 4_000_000);
     assert!(held() <= before + 4 * text.len() + SLACK, "from {before} to {}", held());
 }
+
+/// Holes between blocks that stay are found by blocks of the size that left them.
+#[test]
+fn holes_are_found_by_what_left_them() {
+    const COUNT: usize = 40_000;
+    let block = || Some(vec![7_u8; 1024]);
+    let mut blocks: Vec<Option<Vec<u8>>> = (0..COUNT).map(|_| block()).collect();
+    let before = held();
+    for _ in 0..5 {
+        blocks.iter_mut().step_by(2).for_each(|block| drop(block.take()));
+        blocks.iter_mut().step_by(2).for_each(|place| *place = block());
+    }
+    assert!(held() <= before + SLACK, "from {before} to {}", held());
+    assert!(blocks.iter().all(|block| block.as_ref().is_some_and(|block| block[1023] == 7)));
+}

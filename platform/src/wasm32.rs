@@ -69,7 +69,8 @@ unsafe impl Platform for Native {
             return Ok(Run { start, len, zeroed: false });
         }
         loop {
-            let gap = (memory_size::<0>() * PAGE).wrapping_neg() & (align - 1);
+            // Of all 4 GiB the end is 0.
+            let gap = memory_size::<0>().wrapping_mul(PAGE).wrapping_neg() & (align - 1);
             let start = grow(len.checked_add(gap).ok_or(Cond::BadSize)?).ok_or(Cond::NoRoom)?;
             if (start.addr().get() + gap).is_multiple_of(align) {
                 if gap > 0 {
@@ -99,7 +100,7 @@ unsafe impl Platform for Native {
             let end = unsafe { start.add(old) };
             if FREE.lock().take_at(end, more) {
                 // They hold what was left there.
-            } else if memory_size::<0>() * PAGE != end.addr().get() {
+            } else if memory_size::<0>().wrapping_mul(PAGE) != end.addr().get() {
                 return Err(Cond::NoRoom);
             } else {
                 let grown = grow(more).ok_or(Cond::NoRoom)?;

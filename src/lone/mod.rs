@@ -126,8 +126,8 @@ impl At<'_> {
 /// Told without reading what the address points to.
 fn at<'a>(payload: NonNull<u8>) -> Result<At<'a>, Cond> {
     let payload = payload.as_ptr();
-    // A long block's payload may begin where a segment's part would: the byte before is its front's.
-    let block = match HEAP.part(payload.addr()).get() {
+    // What is in front of a payload is its block's, and lies in the part that is noted.
+    let block = match HEAP.part(payload.wrapping_sub(1).addr()).get() {
         Part::Segment => HEAP.find_live(payload).map(At::Block),
         _ => Front::find(payload).map(At::Solo),
     };

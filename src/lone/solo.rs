@@ -71,8 +71,9 @@ impl Front {
     }
 }
 
+/// Bytes of the pages for a block. One of no size has an address of its own too.
 fn whole(lead: usize, size: usize) -> Option<usize> {
-    lead.checked_add(size)?.checked_next_multiple_of(Native.page_size())
+    lead.checked_add(size.max(1))?.checked_next_multiple_of(Native.page_size())
 }
 
 /// A block; its payload, and whether it is known to be zero.
@@ -80,7 +81,15 @@ fn whole(lead: usize, size: usize) -> Option<usize> {
 #[inline(never)]
 pub(super) fn take(size: usize, align: usize) -> Result<(NonNull<u8>, bool), Cond> {
     let lead = align.max(LEAD);
-    let run = Native.map_aligned(whole(lead, size).ok_or(Cond::BadSize)?, align.max(SEGMENT))?;
+    let len = whole(lead, size).ok_or(Cond::BadSize)?;
+    let run = match Native.map_aligned(len, align.max(SEGMENT)) {
+        Ok(run) => run,
+        // Segments that are all at hand may make room.
+        Err(_) => {
+            HEAP.flush();
+            Native.map_aligned(len, align.max(SEGMENT))?
+        }
+    };
     let payload = inside(run.start, lead);
     let place = payload.as_ptr().wrapping_sub(1).map_addr(|at| at & !(SEGMENT - 1));
     HEAP.part(place.addr()).set(Part::Solo);

@@ -211,6 +211,11 @@ impl Rack {
     }
 }
 
+/// The bin for a free block: by what its payload can have, so that one is found for what it was cut for.
+fn bin_for(size: usize) -> usize {
+    class_within(size - HEADER)
+}
+
 impl Tags {
     pub(super) const fn new() -> Self {
         Self {
@@ -298,7 +303,7 @@ impl Tags {
     /// Puts back all that is at hand, and gives back the segment in which then nothing is.
     pub(super) fn flush(&self) {
         self.racks.iter().for_each(|rack| self.spill(rack, 0));
-        let mut next = self.bin(class_within(WHOLE)).get();
+        let mut next = self.bin(bin_for(WHOLE)).get();
         // SAFETY: null or a free block.
         while let Some(block) = unsafe { next.as_ref() } {
             next = block.note.get();
@@ -325,7 +330,14 @@ impl Tags {
         let needs = needs(size);
         // What lies before the first place that is so aligned becomes a block too.
         let more = if align > UNIT { align + UNIT } else { 0 };
-        let mut block = self.find(needs + more)?;
+        let mut block = match self.find(needs + more) {
+            Ok(block) => block,
+            // What is at hand may be enough, once it is joined.
+            Err(_) => {
+                self.flush();
+                self.find(needs + more)?
+            }
+        };
         if more > 0 {
             let mut gap = block.payload().addr().get().wrapping_neg() & (align - 1);
             if gap > 0 {
@@ -345,7 +357,7 @@ impl Tags {
 
     /// A block at least so long, which is free no more.
     fn find(&self, needs: usize) -> Result<&Block, Cond> {
-        let least = class_of(needs);
+        let least = class_of(needs - HEADER);
         let [low, high] = [self.bits[0].get(), self.bits[1].get()];
         let low = if least < 64 { low & u64::MAX << least } else { 0 };
         let bin = if low != 0 {
@@ -414,7 +426,7 @@ impl Tags {
 
     /// Puts a free block into its bin.
     fn link(&self, block: &Block) {
-        let number = class_within(block.size());
+        let number = bin_for(block.size());
         let next = self.bin(number).replace(block);
         block.note.set(next);
         block.prev.set(ptr::null());
@@ -428,7 +440,7 @@ impl Tags {
     /// Takes a free block out of its bin; its bytes are used from now on.
     fn claim(&self, block: &Block) {
         self.used.set(self.used.get() + block.size());
-        let number = class_within(block.size());
+        let number = bin_for(block.size());
         let (next, prev) = (block.note.get(), block.prev.get());
         // SAFETY: null or another free block.
         if let Some(next) = unsafe { next.as_ref() } {
@@ -496,12 +508,12 @@ impl Tags {
             block.head.set(block.head.get() + after.size());
             let after = block.after();
             after.head.set(after.head.get() & !AFTER_FREE);
-            self.peak.set(self.peak.get().max(self.used.get()));
         }
         if needs > block.size() {
             return false;
         }
         self.trim(block, needs);
+        self.peak.set(self.peak.get().max(self.used.get()));
         true
     }
 
@@ -565,7 +577,7 @@ impl Tags {
             if block.is_free() {
                 rule(!was_free, "free blocks do not touch", block)?;
                 rule(ptr::eq(block.after().before(), block), "a free block ends with its length", block)?;
-                let bin = class_within(block.size());
+                let bin = bin_for(block.size());
                 let mut next = self.bin(bin).get();
                 // SAFETY: null or a free block.
                 while let Some(other) = unsafe { next.as_ref() } {

@@ -84,8 +84,8 @@ impl GlobalHeap {
 
     /// The same, with another rule for when memory goes back; otherwise it is a quarter of a second.
     ///
-    /// A WebAssembly module with one thread has no such rule: no memory goes back to the system there, and what nobody
-    /// uses, all stores of the module can have at once.
+    /// A WebAssembly module with one thread has no such rule: no memory goes back to the system there, and long
+    /// blocks and whole segments that nobody uses, all stores of the module can have at once.
     ///
     /// ```
     /// use kmem::{Decay, GlobalHeap};
