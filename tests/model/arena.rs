@@ -56,12 +56,22 @@ pub fn left(at: NonNull<u8>, len: usize) -> usize {
 
 impl Arena {
     pub fn new(len: usize) -> Self {
+        Self::tagged(len)
+    }
+
+    /// A heap has no segments from it, so that all cells lie between boundary tags.
+    pub fn tagged(len: usize) -> Self {
         Self::aligned(len, SEGMENT / 4)
     }
 
-    /// An arena that a heap has no segments from, so that all cells lie between boundary tags; and one that it has.
-    pub fn both(len: usize) -> [Self; 2] {
-        [Self::new(len), Self::aligned(len, SEGMENT)]
+    /// A heap has segments from it, and small cells lie in spans.
+    pub fn spanned(len: usize) -> Self {
+        Self::aligned(len, SEGMENT)
+    }
+
+    /// One of each, one after the other: both at once may be more than there is.
+    pub fn both(len: usize) -> impl Iterator<Item = Self> {
+        [Self::tagged, Self::spanned].into_iter().map(move |make| make(len))
     }
 
     fn aligned(len: usize, align: usize) -> Self {

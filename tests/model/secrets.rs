@@ -477,8 +477,7 @@ fn static_memory_is_zeroed_when_it_is_tainted() {
 fn no_copy_of_a_secret_is_left_anywhere() {
     let rounds = if cfg!(target_arch = "wasm32") { 4 } else { 20 };
     for round in 0..rounds {
-        let [tags, spans] = Arena::both(8 << 20);
-        let arena = if round % 2 == 0 { spans } else { tags };
+        let arena = if round % 2 == 0 { Arena::spanned(8 << 20) } else { Arena::tagged(8 << 20) };
         let mut dice = Dice::Seeded(round);
         {
             let (heap, lin) = (Heap::new_in(&arena), Lin::with_headers_in(&arena));
