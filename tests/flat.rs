@@ -1,12 +1,15 @@
 //! `GlobalHeap` as the global allocator of this program, whose memory stays flat where that of others grew.
 #![cfg(feature = "platform")]
 
-use kmem::GlobalHeap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kmem::{Decay, GlobalHeap};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+/// What is kept for a while would be taken for lost.
 #[global_allocator]
-static HEAP: GlobalHeap = GlobalHeap::new();
+static HEAP: GlobalHeap = GlobalHeap::new().decay(Decay::AtOnce);
 
 /// Bytes that the program has from the system for what it allocates.
 fn held() -> usize {
@@ -20,12 +23,21 @@ fn held() -> usize {
     }
 }
 
-/// By how much it may differ without anything being lost: other tests run in other threads.
+/// By how much it may differ without anything being lost.
 const SLACK: usize = 12 << 20;
+
+/// What is held is the process's: one test at a time, each from what is needed.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    HEAP.purge();
+    guard
+}
 
 /// What a program keeps that allocates and frees two sizes in turns: wee_alloc lost a block in each.
 #[test]
 fn two_sizes_in_turns_lose_nothing() {
+    let _alone = alone();
     let turn = || {
         for size in [85_196, 80_000] {
             let block = vec![1_u8; size];
@@ -44,6 +56,7 @@ fn two_sizes_in_turns_lose_nothing() {
 /// behind, and took ever more memory.
 #[test]
 fn a_vector_that_grows_between_small_blocks_leaves_its_places_to_others() {
+    let _alone = alone();
     const WORDS: usize = 1 << 20;
     const BYTES: usize = WORDS * size_of::<u64>();
     let start = held();
@@ -71,6 +84,7 @@ fn a_vector_that_grows_between_small_blocks_leaves_its_places_to_others() {
 /// The same by small steps, each of which may need another place.
 #[test]
 fn a_block_that_grows_by_little_leaves_its_places_to_others() {
+    let _alone = alone();
     let before = held();
     let mut small = Vec::new();
     let mut text = String::new();
@@ -86,6 +100,7 @@ fn a_block_that_grows_by_little_leaves_its_places_to_others() {
 /// Holes between blocks that stay are found by blocks of the size that left them.
 #[test]
 fn holes_are_found_by_what_left_them() {
+    let _alone = alone();
     const COUNT: usize = 40_000;
     let block = || Some(vec![7_u8; 1024]);
     let mut blocks: Vec<Option<Vec<u8>>> = (0..COUNT).map(|_| block()).collect();
