@@ -12,7 +12,7 @@ use super::{
 };
 use crate::cell::MIN_ALIGN as UNIT;
 use crate::poison::{hide, show};
-use crate::spans::{Class, LIVE, LOOSE, RUN, SLACK, TAINT};
+use crate::spans::{CLASSES, Class, LIVE, LOOSE, Local, RUN, SLACK, TAINT};
 use crate::{Decay, Global, GlobalHeap};
 
 impl GlobalHeap {
@@ -111,6 +111,30 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
     };
     // SAFETY: the caller's promise: it lies in a span.
     let span = unsafe { Layer::span_of(block.as_ptr()) };
+    if usize::from(span.class()) == class && class < CLASSES {
+        let it = Class::get(class);
+        // SAFETY: a cell of this span, which has this class.
+        let mark = unsafe { span.mark((block.addr().get() - span.data().addr()) / UNIT, it.shift) };
+        let post = |local: &Local| {
+            let is_other = !ptr::eq(local, span.owner());
+            if is_other {
+                hide(block, it.size());
+                // SAFETY: a cell of another's span, with its mark, used no more.
+                unsafe { local.post(span, block, mark, look_after) };
+            }
+            is_other
+        };
+        if mark.load(Ordering::Relaxed) & (LIVE | TAINT) == LIVE {
+            // A thread that only frees begins to have a part of the heap by it.
+            let posted = match here() {
+                Some(local) => post(local),
+                None => cfg!(feature = "std") && with(post) == Ok(true),
+            };
+            if posted {
+                return;
+            }
+        }
+    }
     let Some(mark) = span.mark_at(block.addr().get()) else { misuse("what is freed is inside a block") };
     let is = mark.load(Ordering::Relaxed);
     if is & LIVE == 0 {
@@ -126,7 +150,7 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
 // SAFETY: blocks are cells of spans, runs of slices or pages, which overlap no other and stay until they are freed;
 // nothing of it unwinds.
 unsafe impl GlobalAlloc for GlobalHeap {
-    #[inline]
+    #[inline(always)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = quick(layout) else { return self.other(layout, false) };
         if let Some(cell) = here().and_then(|local| local.take(class, LIVE)) {
@@ -148,7 +172,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
         self.more(class, true)
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise: a block that was handed out, which is never null.
         let cell = unsafe { NonNull::new_unchecked(block) };
@@ -164,18 +188,13 @@ unsafe impl GlobalAlloc for GlobalHeap {
             let offset = block.addr().wrapping_sub(span.data().addr());
             let it = Class::get(class);
             // That it is a cell's first byte is not asked here; that it is live, always.
-            if usize::from(span.class()) == class {
+            if ptr::eq(span.owner(), local) && usize::from(span.class()) == class {
                 // SAFETY: a cell of this span, which has this class.
                 let mark = unsafe { span.mark(offset / UNIT, it.shift) };
                 if mark.load(Ordering::Relaxed) & (LIVE | TAINT) == LIVE {
                     hide(cell, it.size());
-                    if ptr::eq(span.owner(), local) {
-                        // SAFETY: a cell of this local's span, with its mark, used no more.
-                        unsafe { local.give(&Process, class, cell, mark) };
-                    } else {
-                        // SAFETY: a cell of another's span, with its mark, used no more.
-                        unsafe { local.post(span, cell, mark, look_after) };
-                    }
+                    // SAFETY: a cell of this local's span, with its mark, used no more.
+                    unsafe { local.give(&Process, class, cell, mark) };
                     return;
                 }
             }
