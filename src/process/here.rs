@@ -2,13 +2,13 @@
 //!
 //! With the feature `std` each thread has one of its own from its first call to its end, and then the next thread
 //! that begins has it, with everything in it. Without, and for a thread that is past its end, one that nobody uses is
-//! borrowed for the length of a call. In a module with one thread there is one.
+//! borrowed for the length of a call. A module with one thread has a heap of another kind.
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering, fence};
 
 use super::ground::Process;
-#[cfg(all(feature = "std", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+#[cfg(feature = "std")]
 use super::hardened;
 use crate::Cond;
 use crate::spans::Local;
@@ -16,7 +16,7 @@ use crate::spans::Local;
 /// Nobody has it.
 const VACANT: u8 = 0;
 /// A thread's own.
-#[cfg(all(feature = "std", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+#[cfg(feature = "std")]
 const OWN: u8 = 1;
 /// Somebody has it for the length of a call.
 const LENT: u8 = 2;
@@ -25,7 +25,6 @@ const LENT: u8 = 2;
 static ALL: AtomicPtr<Local> = AtomicPtr::new(ptr::null_mut());
 
 /// A local that nobody has, for whom it is from now on.
-#[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
 fn occupy(state: u8) -> Result<&'static Local, Cond> {
     let mut next = NonNull::new(ALL.load(Ordering::Acquire));
     while let Some(local) = next {
@@ -56,8 +55,6 @@ fn occupy(state: u8) -> Result<&'static Local, Cond> {
 
 /// Looks at each local, whoever has it.
 pub(super) fn each(mut look: impl FnMut(&Local)) {
-    #[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
-    here().into_iter().for_each(&mut look);
     let mut next = NonNull::new(ALL.load(Ordering::Acquire));
     while let Some(local) = next {
         // SAFETY: what is on the list stays for ever.
@@ -92,7 +89,6 @@ pub(super) fn with_vacant(mut work: impl FnMut(&Local)) {
 }
 
 /// Does something with a local that nobody has, whoever calls.
-#[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
 fn lend<R>(work: impl FnOnce(&Local) -> R) -> Result<R, Cond> {
     let local = occupy(LENT)?;
     let answer = work(local);
@@ -100,31 +96,7 @@ fn lend<R>(work: impl FnOnce(&Local) -> R) -> Result<R, Cond> {
     Ok(answer)
 }
 
-#[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
-mod own {
-    use super::*;
-
-    struct Only(Local);
-
-    // SAFETY: there is one thread.
-    unsafe impl Sync for Only {}
-
-    static ONLY: Only = Only(Local::new());
-
-    /// The local of the calling thread, if it has one already.
-    #[inline(always)]
-    pub(crate) fn here() -> Option<&'static Local> {
-        Some(&ONLY.0)
-    }
-
-    /// Does something with the local of the calling thread.
-    #[inline(always)]
-    pub(crate) fn with<R>(work: impl FnOnce(&Local) -> R) -> Result<R, Cond> {
-        Ok(work(&ONLY.0))
-    }
-}
-
-#[cfg(all(feature = "std", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+#[cfg(feature = "std")]
 mod own {
     extern crate std;
 
@@ -231,7 +203,7 @@ mod own {
     }
 }
 
-#[cfg(all(not(feature = "std"), not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+#[cfg(not(feature = "std"))]
 mod own {
     use super::*;
 
@@ -250,7 +222,7 @@ mod own {
 pub(super) use own::{here, with};
 
 /// What a child that is forked while another thread holds the lock needs: that none does.
-#[cfg(all(feature = "std", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+#[cfg(feature = "std")]
 mod fork {
     #[cfg(unix)]
     pub(super) fn prepare() {
