@@ -106,7 +106,8 @@ fn nothing_is_kept_where_that_was_said() {
 #[cfg(feature = "shred")]
 fn leaves(byte: u8) -> bool {
     let mut found = false;
-    for len in (1..=256).map(|count| pages(count).size()) {
+    // The longest first: of a longer run that is kept only a part would be taken.
+    for len in (1..=256).rev().map(|count| pages(count).size()) {
         while let Ok(run) = Kept.map(len)
             && !run.zeroed
         {

@@ -13,9 +13,7 @@ use super::Heap;
 use super::chunk::Chunk;
 use crate::cell::MIN_ALIGN;
 use crate::poison::{hide, show};
-use crate::spans::{
-    Class, Ground, LIVE, Local, Mark, SLACK, Segment, Span, Spans, TAINT, class_of, kind_of, with_kind,
-};
+use crate::spans::{Class, Ground, LIVE, Local, Mark, SLACK, Segment, Span, Spans, TAINT, kind_of, with_kind};
 use crate::wipe::wipe_if;
 use crate::{Cond, Kind, Source};
 
@@ -67,7 +65,8 @@ impl<S: Source> Under<'_, S> {
 /// A live cell in a span.
 pub(super) struct Place<'a> {
     cell: NonNull<u8>,
-    class: usize,
+    span: &'a Span,
+    class: Class,
     mark: &'a Mark,
 }
 
@@ -78,7 +77,7 @@ impl Place<'_> {
 
     /// Bytes that it can have.
     pub(super) fn room(&self) -> usize {
-        Class::get(self.class).size()
+        self.class.size()
     }
 
     /// Bytes that were asked for.
@@ -111,14 +110,14 @@ impl Place<'_> {
 
 /// The class of a layout that a span can meet.
 #[inline(always)]
-fn class(layout: Layout) -> Option<usize> {
-    (layout.align() <= MIN_ALIGN && layout.size() <= MOST).then(|| class_of(layout.size()))
+fn class(layout: Layout) -> Option<Class> {
+    (layout.align() <= MIN_ALIGN && layout.size() <= MOST).then(|| Class::of(layout.size()))
 }
 
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a cell is less than 2^11 longer than what is asked of it")]
-fn slack(class: usize, size: usize) -> u16 {
-    (Class::get(class).size() - size) as u16
+fn slack(class: Class, size: usize) -> u16 {
+    (class.size() - size) as u16
 }
 
 impl<S: Source> Heap<S> {
@@ -171,18 +170,24 @@ impl<S: Source> Heap<S> {
     /// Takes the owner of the spans, which has a block of its own.
     #[cold]
     fn begin_spans(&self) -> Result<&Local, Cond> {
-        if self.block.get().is_null() {
-            let block = self.source.alloc(Layout::new::<Local>())?;
-            self.block.set(block.as_ptr().cast());
-            self.block_len.set(block.len());
-            self.held.set(self.held.get() + block.len());
-        }
-        let place = self.block.get().cast_mut();
-        // SAFETY: the block is ours, long and aligned enough, and nothing uses it.
-        unsafe { place.write(Local::new()) };
-        self.local.set(place);
-        // SAFETY: just written; from now on only shared references are made.
-        Ok(unsafe { &*place })
+        let place = match NonNull::new(self.block.get().cast_mut()) {
+            Some(place) => {
+                // SAFETY: the block is ours, and who was there is no more.
+                unsafe { place.write_bytes(0, 1) };
+                place
+            }
+            None => {
+                let block = self.source.alloc_zeroed(Layout::new::<Local>())?;
+                self.block.set(block.as_ptr().cast());
+                self.block_len.set(block.len());
+                self.held.set(self.held.get() + block.len());
+                block.cast()
+            }
+        };
+        self.local.set(place.as_ptr());
+        // SAFETY: the block is ours, as long and aligned as the layout says, all zero, and stays until nobody asks for
+        // the spans any more.
+        Ok(unsafe { Local::found(place) })
     }
 
     /// Gives the block of the owner back, who is no more. Refused, it is kept for the next.
@@ -215,18 +220,17 @@ impl<S: Source> Heap<S> {
         let Some(local) = self.spans().filter(|_| !self.frozen.get() && !self.id.is_tainted()) else { return false };
         // SAFETY: the caller's promise: what is small lies in a span.
         let span = unsafe { Layer::<S>::span_of(block.as_ptr()) };
-        if usize::from(span.class()) != class {
+        if !span.is_of(class) {
             return false;
         }
-        let unit = block.addr().get().wrapping_sub(span.data().addr()) / MIN_ALIGN;
-        // SAFETY: the caller's promise: a cell of this class.
-        let mark = unsafe { span.mark(unit, Class::get(class).shift) };
+        // SAFETY: the caller's promise: a cell of this span.
+        let mark = unsafe { span.mark(span.unit_of(block), class) };
         if mark.load(Ordering::Relaxed) & (LIVE | TAINT) != LIVE {
             return false;
         }
-        hide(block, Class::get(class).size());
+        hide(block, class.size());
         // SAFETY: a cell of a span of this owner, with its mark, used no more.
-        unsafe { local.give(&Under(self), class, block, mark) };
+        unsafe { local.give(&Under(self), span, class, block, mark) };
         true
     }
 
@@ -236,10 +240,10 @@ impl<S: Source> Heap<S> {
         // SAFETY: it is a segment of this ground.
         let segment = unsafe { Layer::<S>::segment_of(chunk.start().as_ptr()) };
         let span: &Span = Layer::<S>::find(segment, address)?;
-        let mark = span.mark_at(address)?;
+        let (class, mark) = (span.class()?, span.mark_at(address)?);
         let live = mark.load(Ordering::Relaxed) & LIVE != 0;
         let cell = crate::cell::inside(chunk.start(), address - chunk.start().addr().get());
-        live.then(|| Place { cell, class: usize::from(span.class()), mark })
+        live.then_some(Place { cell, span, class, mark })
     }
 
     /// Takes back a cell that lies in a span.
@@ -251,7 +255,7 @@ impl<S: Source> Heap<S> {
         unsafe { wipe_if(shred, place.cell, place.room()) };
         hide(place.cell, place.room());
         // SAFETY: a live cell of a span of this owner, with its mark, used no more.
-        unsafe { local.give(&Under(self), place.class, place.cell, place.mark) };
+        unsafe { local.give(&Under(self), place.span, place.class, place.cell, place.mark) };
     }
 
     /// Gives a small cell another size where it is, if its class is that of the new size too.
@@ -281,7 +285,7 @@ impl<S: Source> Heap<S> {
         Layer::<S>::each(segment, &mut |first, slices, span| {
             let (start, len) = (crate::cell::inside(chunk.start(), first * slice), slices * slice);
             let Some(span) = span else { return visit(start, len, Piece::Fresh) };
-            let size = Class::get(usize::from(span.class())).size();
+            let size = span.room::<Under<'_, S>>();
             let front = span.data().addr() - start.addr().get();
             if front > 0 {
                 visit(start, front, Piece::Head);

@@ -7,12 +7,11 @@ use core::sync::atomic::Ordering;
 use super::classes::{Classes, classes};
 use super::ground::{NEVER, Process, set_policy};
 use super::{
-    Growth, Layer, Place, Way, change, hardened, here, look_after, misuse, plain, remark, solo, take, take_solo, way,
-    with,
+    Growth, Layer, MOST, Place, Way, change, hardened, here, look_after, misuse, plain, remark, solo, take, take_solo,
+    way, with,
 };
-use crate::cell::MIN_ALIGN as UNIT;
 use crate::poison::{hide, show};
-use crate::spans::{CLASSES, Class, LIVE, LOOSE, Local, RUN, SLACK, TAINT};
+use crate::spans::{Class, LIVE, LOOSE, Local, SLACK, TAINT};
 use crate::{Decay, Global, GlobalHeap};
 
 impl GlobalHeap {
@@ -49,7 +48,7 @@ impl GlobalHeap {
 
     #[cold]
     #[inline(never)]
-    fn more(&self, class: usize, zeroed: bool) -> *mut u8 {
+    fn more(&self, class: Class, zeroed: bool) -> *mut u8 {
         self.set_decay();
         let cell = with(|local| match local.take(class, LIVE) {
             Some(cell) => Ok(cell),
@@ -57,10 +56,10 @@ impl GlobalHeap {
         });
         match cell {
             Ok(Ok(cell)) => {
-                show(cell, Class::get(class).size());
+                show(cell, class.size());
                 if zeroed {
                     // SAFETY: the cell was just taken and is this long.
-                    unsafe { cell.write_bytes(0, Class::get(class).size()) };
+                    unsafe { cell.write_bytes(0, class.size()) };
                 }
                 cell.as_ptr()
             }
@@ -87,7 +86,7 @@ impl GlobalHeap {
 
 /// The class for a layout, if nothing is to be done but to take a cell of it.
 #[inline(always)]
-fn quick(layout: Layout) -> Option<usize> {
+fn quick(layout: Layout) -> Option<Class> {
     if cfg!(feature = "hardened") { None } else { plain(layout) }
 }
 
@@ -99,8 +98,8 @@ fn quick(layout: Layout) -> Option<usize> {
 #[inline(never)]
 unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
     let class = match way(layout) {
-        Way::Cell(class, _) => class,
-        Way::Run => RUN.into(),
+        Way::Cell(class, _) => Some(class),
+        Way::Run => None,
         Way::Solo => {
             // SAFETY: the caller's promise, passed on.
             if unsafe { solo::give(block, false) }.is_err() {
@@ -111,14 +110,14 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
     };
     // SAFETY: the caller's promise: it lies in a span.
     let span = unsafe { Layer::span_of(block.as_ptr()) };
-    if usize::from(span.class()) == class && class < CLASSES {
-        let it = Class::get(class);
+    let span_class = span.class();
+    if let Some(class) = class.filter(|class| span.is_of(*class)) {
         // SAFETY: a cell of this span, which has this class.
-        let mark = unsafe { span.mark((block.addr().get() - span.data().addr()) / UNIT, it.shift) };
+        let mark = unsafe { span.mark(span.unit_of(block), class) };
         let post = |local: &Local| {
             let is_other = !ptr::eq(local, span.owner());
             if is_other {
-                hide(block, it.size());
+                hide(block, class.size());
                 // SAFETY: a cell of another's span, with its mark, used no more.
                 unsafe { local.post(span, block, mark, look_after) };
             }
@@ -140,9 +139,13 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
     if is & LIVE == 0 {
         misuse("a block is freed twice");
     }
-    let span_class = usize::from(span.class());
-    if span_class != class && (is & LOOSE != LOOSE || class > span_class || span_class == RUN.into()) {
-        misuse("a block is freed with another size than it has");
+    if span_class != class {
+        // It may have been given a smaller size where it is.
+        let is_loose =
+            is & LOOSE == LOOSE && class.zip(span_class).is_some_and(|(class, span)| class.number() < span.number());
+        if !is_loose {
+            misuse("a block is freed with another size than it has");
+        }
     }
     Place { cell: block, span, mark, is }.give(false);
 }
@@ -154,7 +157,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = quick(layout) else { return self.other(layout, false) };
         if let Some(cell) = here().and_then(|local| local.take(class, LIVE)) {
-            show(cell, Class::get(class).size());
+            show(cell, class.size());
             return cell.as_ptr();
         }
         self.more(class, false)
@@ -164,7 +167,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let Some(class) = quick(layout) else { return self.other(layout, true) };
         if let Some(cell) = here().and_then(|local| local.take(class, LIVE)) {
-            show(cell, Class::get(class).size());
+            show(cell, class.size());
             // SAFETY: the cell was just taken and is this long.
             unsafe { cell.write_bytes(0, layout.size()) };
             return cell.as_ptr();
@@ -180,21 +183,22 @@ unsafe impl GlobalAlloc for GlobalHeap {
         if unsafe { hardened::dealloc(cell, layout) } {
             return;
         }
-        if let Some(class) = quick(layout)
+        // What is no longer and no more aligned lies in a span, of whatever class.
+        if !cfg!(feature = "hardened")
+            && layout.size() | layout.align() <= MOST
             && let Some(local) = here()
         {
-            // SAFETY: the caller's promise: a cell of a class lies in a span.
+            let class = Class::of(layout.size());
+            // SAFETY: the caller's promise: a block with such a layout lies in a span.
             let span = unsafe { Layer::span_of(block) };
-            let offset = block.addr().wrapping_sub(span.data().addr());
-            let it = Class::get(class);
             // That it is a cell's first byte is not asked here; that it is live, always.
-            if ptr::eq(span.owner(), local) && usize::from(span.class()) == class {
+            if ptr::eq(span.owner(), local) && span.is_of(class) {
                 // SAFETY: a cell of this span, which has this class.
-                let mark = unsafe { span.mark(offset / UNIT, it.shift) };
+                let mark = unsafe { span.mark(span.unit_of(cell), class) };
                 if mark.load(Ordering::Relaxed) & (LIVE | TAINT) == LIVE {
-                    hide(cell, it.size());
+                    hide(cell, class.size());
                     // SAFETY: a cell of this local's span, with its mark, used no more.
-                    unsafe { local.give(&Process, class, cell, mark) };
+                    unsafe { local.give(&Process, span, class, cell, mark) };
                     return;
                 }
             }
@@ -237,11 +241,15 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
             let Some(mark) = span.mark_at(block.addr()) else { misuse("what is to be resized is inside a block") };
             let is = mark.load(Ordering::Relaxed);
             let tainted = is & TAINT != 0;
-            if !tainted && plain(old).is_some() && plain(new).is_some() && span.class() != RUN {
+            if !tainted
+                && plain(old).is_some()
+                && plain(new).is_some()
+                && let Some(class) = span.class()
+            {
                 // Half a cell that is not used costs less than copying the other half (mimalloc's rule).
-                let room = Class::get(span.class().into()).size();
+                let room = class.size();
                 if cfg!(not(feature = "hardened")) && (room / 2..=room).contains(&new.size()) {
-                    let fits = plain(new) == Some(span.class().into());
+                    let fits = plain(new) == Some(class);
                     mark.store(is & !SLACK | if fits { 0 } else { LOOSE }, Ordering::Relaxed);
                     return block;
                 }
@@ -255,7 +263,7 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
         if let Some(class) = quick(new) {
             // This face notes no size: a later one in the same class would not be known.
             let _ = remark(moved, |mark| mark & !SLACK);
-            show(moved, Class::get(class).size());
+            show(moved, class.size());
         }
         return moved.as_ptr();
     }

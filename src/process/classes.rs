@@ -6,7 +6,7 @@
 use super::ground::{Process, page, pool};
 use super::{Layer, MOST, here};
 use crate::Stats;
-use crate::spans::{CLASSES, Class, Ground, RUN};
+use crate::spans::{CLASSES, Class, Ground};
 
 /// What the process heap holds of one size class, or of all that is longer.
 ///
@@ -133,8 +133,8 @@ impl Classes {
 /// Sums by class over the whole process.
 pub(super) fn classes() -> Classes {
     let mut each = [ClassStats::default(); CLASSES];
-    for (number, class) in each.iter_mut().enumerate() {
-        class.size = Class::get(number).size();
+    for (number, class) in Class::all().zip(&mut each) {
+        class.size = number.size();
     }
     let mut runs = ClassStats::default();
     let pool = pool();
@@ -148,13 +148,12 @@ pub(super) fn classes() -> Classes {
         Layer::each(segment, &mut |_, slices, span| {
             let Some(span) = span else { return };
             let len = slices * Process::SLICE;
-            if span.class() == RUN {
+            let Some(class) = span.class() else {
                 runs.live += 1;
                 runs.held += len;
                 return;
-            }
-            // It may just become a span of another class.
-            let Some(class) = each.get_mut(span.class() as usize) else { return };
+            };
+            let class = &mut each[usize::from(class.number())];
             let used = (span.used().get() as usize).min(span.cells());
             class.live += used;
             class.free += span.cells() - used;
@@ -174,8 +173,8 @@ pub(super) fn classes() -> Classes {
     let mut peak = solos.peak;
     here::each(|local| {
         peak += local.peak();
-        runs.peak += local.most(CLASSES);
-        each.iter_mut().enumerate().for_each(|(number, class)| class.peak += local.most(number));
+        runs.peak += local.most_runs();
+        Class::all().zip(&mut each).for_each(|(number, class)| class.peak += local.most(number));
     });
     let mut total = Stats { held: pool.held() + solos.bytes + solos.kept, ..Stats::default() };
     resident += solos.kept;

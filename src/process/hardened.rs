@@ -29,7 +29,7 @@ use super::here::{here, with};
 use super::{Layer, Miss, Place, Way, change, last, map, misuse, place_at, solo, way};
 use crate::Cond;
 use crate::poison::{hide, show};
-use crate::spans::{LIVE, Local, Mark, RUN, Span, TAINT, WAITS, shuffle};
+use crate::spans::{Class, LIVE, Local, Mark, Span, TAINT, WAITS, shuffle};
 use crate::wipe::wipe_if;
 
 /// Bytes behind what was asked that are the heap's own.
@@ -210,7 +210,7 @@ fn begin(local: &Local) -> Option<&Ward> {
 }
 
 /// A cell of a class.
-pub(super) fn take(local: &Local, class: usize, mark: u16) -> Result<NonNull<u8>, Cond> {
+pub(super) fn take(local: &Local, class: Class, mark: u16) -> Result<NonNull<u8>, Cond> {
     local.take_any(&Process, class, mark, ward(local).map_or(0, Ward::draw))
 }
 
@@ -256,7 +256,7 @@ fn wait(local: &Local, place: &Place<'_>) {
     }
     // SAFETY: the cell's own bytes, used no more.
     unsafe { place.cell.write_bytes(FILLING, len) };
-    if place.span.class() != RUN {
+    if !place.span.is_run() {
         hide(place.cell, len);
     }
     ward.push(Waiting { cell: place.cell, span: place.span, mark: place.mark }, len);
@@ -297,8 +297,8 @@ fn demand<'a>(block: NonNull<u8>, layout: Layout) -> Option<Place<'a>> {
         Err(Miss::Free) => misuse(TWICE),
     };
     let fits = match way(layout) {
-        Way::Cell(class, _) => usize::from(place.span.class()) == class,
-        Way::Run => place.span.class() == RUN,
+        Way::Cell(class, _) => place.span.is_of(class),
+        Way::Run => place.span.is_run(),
         Way::Solo => false,
     };
     if !fits || place.size() != layout.size() {

@@ -38,10 +38,8 @@ fn occupy(state: u8) -> Result<&'static Local, Cond> {
     use kmem_platform::{Native, Platform};
 
     let place = Native.map(size_of::<Local>())?.start.cast::<Local>();
-    // SAFETY: fresh pages, at least as long and as aligned.
-    unsafe { place.write(Local::new()) };
-    // SAFETY: just written; from now on only shared references are made.
-    let local: &Local = unsafe { place.as_ref() };
+    // SAFETY: fresh pages, which are zero, at least as long and as aligned, and stay.
+    let local: &Local = unsafe { Local::found(place) };
     local.state.store(state, Ordering::Relaxed);
     let mut first = ALL.load(Ordering::Relaxed);
     loop {

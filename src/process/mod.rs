@@ -32,8 +32,7 @@ use crate::cell::MIN_ALIGN as UNIT;
 use crate::poison::{hide, show};
 use crate::report::Broken;
 use crate::spans::{
-    ALIGNED, Class, Ground, LIVE, LONGEST, LOOSE, Local, RUN, SLACK, Segment, Span, Spans, TAINT, class_of, kind_of,
-    with_kind,
+    ALIGNED, Class, Ground, LIVE, LONGEST, LOOSE, Local, SLACK, Segment, Span, Spans, TAINT, kind_of, with_kind,
 };
 use crate::wipe::wipe_if;
 use crate::{Cond, Found, Stats};
@@ -60,7 +59,7 @@ const MOST_ALIGN: usize = 1024;
 /// How a layout is met.
 enum Way {
     /// By a cell of a class, with this mark.
-    Cell(usize, u16),
+    Cell(Class, u16),
     /// By a run of slices.
     Run,
     /// By pages of its own.
@@ -69,13 +68,13 @@ enum Way {
 
 /// The class for a layout that asks for no more alignment than all cells have.
 #[inline(always)]
-fn plain(layout: Layout) -> Option<usize> {
-    (layout.align() <= UNIT && layout.size() <= MOST - CANARY).then(|| class_of(layout.size() + CANARY))
+fn plain(layout: Layout) -> Option<Class> {
+    (layout.align() <= UNIT && layout.size() <= MOST - CANARY).then(|| Class::of(layout.size() + CANARY))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a cell is less than 2^11 longer than what is asked of it")]
-fn slack(class: usize, size: usize) -> u16 {
-    (Class::get(class).size() - CANARY - size) as u16
+fn slack(class: Class, size: usize) -> u16 {
+    (class.size() - CANARY - size) as u16
 }
 
 fn way(layout: Layout) -> Way {
@@ -85,8 +84,8 @@ fn way(layout: Layout) -> Way {
     }
     if align > UNIT && align <= MOST_ALIGN && size < MOST / 2 {
         // Room for its alignment, at the end.
-        let class = class_of((size + CANARY + 1).next_multiple_of(align));
-        if Class::get(class).size() <= MOST / 2 {
+        let class = Class::of((size + CANARY + 1).next_multiple_of(align));
+        if class.size() <= MOST / 2 {
             return Way::Cell(class, LIVE | ALIGNED | slack(class, size));
         }
     }
@@ -105,11 +104,11 @@ fn take(layout: Layout) -> Result<(NonNull<u8>, bool), Cond> {
     let (cell, zeroed) = match way(layout) {
         Way::Cell(class, mark) => {
             let cell = with(|local| hardened::take(local, class, mark))??;
-            show(cell, Class::get(class).size());
+            show(cell, class.size());
             seal(cell, layout.size());
-            hide(last(cell, layout.size()), Class::get(class).size() - layout.size());
+            hide(last(cell, layout.size()), class.size() - layout.size());
             if mark & ALIGNED != 0 {
-                let end = last(cell, Class::get(class).size() - 1);
+                let end = last(cell, class.size() - 1);
                 show(end, 1);
                 #[expect(clippy::cast_possible_truncation, reason = "a logarithm")]
                 // SAFETY: the last byte of a cell that is longer than what was asked.
@@ -152,17 +151,14 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn room(&self) -> usize {
-        match self.span.class() {
-            RUN => self.span.slices() * Process::SLICE,
-            class => Class::get(class as usize).size(),
-        }
+        self.span.room::<Process>()
     }
 
     fn size(&self) -> usize {
         match self.span.class() {
-            RUN => self.span.asked().get() - CANARY,
-            class => {
-                let room = Class::get(class as usize).size() - CANARY;
+            None => self.span.asked().get() - CANARY,
+            Some(class) => {
+                let room = class.size() - CANARY;
                 match self.is & SLACK {
                     // Only cells that are longer can be so much longer than was asked of them.
                     LOOSE if room <= LOOSE_MOST => room,
@@ -173,7 +169,7 @@ impl Place<'_> {
     }
 
     fn align(&self) -> usize {
-        if self.span.class() == RUN {
+        if self.span.is_run() {
             return self.span.run_align().max(UNIT);
         }
         if self.is & ALIGNED == 0 {
@@ -197,15 +193,17 @@ impl Place<'_> {
     fn home(&self, local: Option<&Local>) {
         let owner = self.span.owner();
         let is_own = local.is_some_and(|local| core::ptr::eq(local, owner));
-        if self.span.class() != RUN {
+        if !self.span.is_run() {
             hide(self.cell, self.room());
         }
         match (self.span.class(), local) {
-            (RUN, Some(local)) if is_own => local.give_run(&Process, self.span, self.mark),
+            (None, Some(local)) if is_own => local.give_run(&Process, self.span, self.mark),
             // SAFETY: a cell of this local's span, with its mark, used no more.
-            (class, Some(local)) if is_own => unsafe { local.give(&Process, class.into(), self.cell, self.mark) },
+            (Some(class), Some(local)) if is_own => unsafe {
+                local.give(&Process, self.span, class, self.cell, self.mark);
+            },
             // SAFETY: a cell of another's span, with its mark, used no more.
-            (class, Some(local)) if class != RUN => unsafe { local.post(self.span, self.cell, self.mark, look_after) },
+            (Some(_), Some(local)) => unsafe { local.post(self.span, self.cell, self.mark, look_after) },
             _ => {
                 // SAFETY: a span's owner stays for ever.
                 let owner = unsafe { &*owner };
@@ -333,13 +331,13 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
     }
     let at = at(&pool(), payload)?;
     match (at, way(new)) {
-        (At::Span(place), Way::Cell(class, mark)) if usize::from(place.span.class()) == class => {
+        (At::Span(place), Way::Cell(class, mark)) if place.span.is_of(class) => {
             settle(&place, found, size);
             let old = place.mark.load(Ordering::Relaxed);
             place.mark.store(old & !SLACK | mark & SLACK, Ordering::Relaxed);
             return Ok(place.cell);
         }
-        (At::Span(place), Way::Run) if place.span.class() == RUN => {
+        (At::Span(place), Way::Run) if place.span.is_run() => {
             if size < found.size {
                 // Before its slices go to others; a run that shrinks stays where it is.
                 // SAFETY: what shrinking leaves over is the cell's own, used no more.
@@ -412,17 +410,9 @@ fn stats() -> Stats {
     pool.each(&mut |segment| {
         Layer::each(segment, &mut |_, slices, span| {
             let Some(span) = span else { return };
-            match span.class() {
-                RUN => {
-                    live += 1;
-                    bytes += slices * Process::SLICE;
-                }
-                class => {
-                    let used = span.used().get() as usize;
-                    live += used;
-                    bytes += used * Class::get(class as usize).size();
-                }
-            }
+            let used = span.used().get() as usize;
+            live += used;
+            bytes += used * span.class().map_or(slices * Process::SLICE, Class::size);
         });
     });
     // Each part had its most at a time of its own, so that together there may have been less.

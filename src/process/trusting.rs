@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use super::Place;
 use super::ground::Process;
 use crate::Cond;
-use crate::spans::{Local, Span};
+use crate::spans::{Class, Local, Span};
 
 /// Bytes behind what was asked that are the heap's own.
 pub(super) const CANARY: usize = 0;
@@ -15,7 +15,7 @@ pub(super) const FENCED: bool = false;
 
 /// A cell of a class.
 #[inline(always)]
-pub(super) fn take(local: &Local, class: usize, mark: u16) -> Result<NonNull<u8>, Cond> {
+pub(super) fn take(local: &Local, class: Class, mark: u16) -> Result<NonNull<u8>, Cond> {
     match local.take(class, mark) {
         Some(cell) => Ok(cell),
         None => local.take_more(&Process, class, mark),

@@ -34,27 +34,29 @@ const fn size_in_units(class: usize) -> usize {
     if class < 16 { class + 1 } else { ((class - 16) % 8 + 9) << ((class - 16) / 8 + 1) }
 }
 
+/// A size class: a number that is less than [`CLASSES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Class(u8);
+
 /// What is asked of a class again and again.
 #[derive(Clone, Copy)]
-pub(crate) struct Class {
+struct Facts {
     /// An offset is a multiple of the size if and only if the product, cut to 64 bits, is less than this
     /// (Lemire, Kaser and Kurz: the size is less than 2^16, an offset less than 2^32).
     magic: u64,
     /// Bytes of a cell.
-    pub(crate) size: u32,
-    /// The logarithm of the largest power of two that is no more than the size in units.
-    pub(crate) shift: u8,
+    size: u32,
 }
 
-const TABLE: [Class; CLASSES] = {
-    let mut all = [Class { magic: 0, size: 0, shift: 0 }; CLASSES];
+const TABLE: [Facts; CLASSES] = {
+    let mut all = [Facts { magic: 0, size: 0 }; CLASSES];
     let mut at = 0;
     while at < CLASSES {
         let units = size_in_units(at);
         let size = units * UNIT;
         #[expect(clippy::cast_possible_truncation, reason = "at most 32 KiB, and a logarithm")]
         {
-            all[at] = Class { magic: u64::MAX / size as u64 + 1, size: size as u32, shift: units.ilog2() as u8 };
+            all[at] = Facts { magic: u64::MAX / size as u64 + 1, size: size as u32 };
         }
         at += 1;
     }
@@ -62,23 +64,97 @@ const TABLE: [Class; CLASSES] = {
 };
 
 impl Class {
+    /// The class for so many bytes, at most [`LONGEST`].
+    ///
+    /// # Panics
+    ///
+    /// If they are more.
     #[inline(always)]
-    pub(crate) fn get(class: usize) -> &'static Self {
-        // A constant and no static: where the class is known, so is everything of it.
-        const CLASS: &[Class; CLASSES] = &TABLE;
-        // SAFETY: callers name a class.
-        unsafe { CLASS.get_unchecked(class) }
+    pub(crate) const fn of(size: usize) -> Self {
+        // To find the highest bit takes as long as all the rest, where there is no instruction that does only that.
+        #[cfg(target_arch = "x86_64")]
+        {
+            const CLASS: &[Class; LONGEST / UNIT + 1] = &{
+                let mut all = [Class(0); LONGEST / UNIT + 1];
+                let mut at = 0;
+                while at < all.len() {
+                    all[at] = Class::by_number(class_of(at * UNIT));
+                    at += 1;
+                }
+                all
+            };
+            CLASS[size.div_ceil(UNIT)]
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        Self::by_number(class_of(size))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "there are 72")]
+    const fn by_number(number: usize) -> Self {
+        assert!(number < CLASSES, "no class is so long");
+        Self(number as u8)
+    }
+
+    /// A class by its number, if there is one.
+    #[inline(always)]
+    pub(crate) const fn at(number: u8) -> Option<Self> {
+        if (number as usize) < CLASSES { Some(Self(number)) } else { None }
+    }
+
+    /// All of them.
+    #[expect(clippy::cast_possible_truncation, reason = "there are 72")]
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..CLASSES as u8).map(Self)
     }
 
     #[inline(always)]
-    pub(crate) const fn size(self) -> usize {
-        self.size as usize
+    pub(crate) const fn number(self) -> u8 {
+        self.0
+    }
+
+    #[inline(always)]
+    fn facts(self) -> &'static Facts {
+        // A constant and no static: where the class is known, so is everything of it.
+        const FACTS: &[Facts; CLASSES] = &TABLE;
+        self.of_each(FACTS)
+    }
+
+    /// The one for this class of an array with one for each.
+    #[inline(always)]
+    pub(crate) fn of_each<T>(self, each: &[T; CLASSES]) -> &T {
+        // SAFETY: the number is less than so many.
+        unsafe { each.get_unchecked(self.0 as usize) }
+    }
+
+    /// Bytes of a cell.
+    #[inline(always)]
+    pub(crate) fn size(self) -> usize {
+        self.facts().size as usize
+    }
+
+    /// The logarithm of the largest power of two that is no more than the size in units.
+    #[inline(always)]
+    pub(super) fn shift(self) -> u8 {
+        const SHIFTS: &[u8; CLASSES] = &{
+            let mut all = [0; CLASSES];
+            let mut at = 0;
+            while at < CLASSES {
+                #[expect(clippy::cast_possible_truncation, reason = "a logarithm")]
+                {
+                    all[at] = size_in_units(at).ilog2() as u8;
+                }
+                at += 1;
+            }
+            all
+        };
+        *self.of_each(SHIFTS)
     }
 
     /// Whether an offset is a multiple of the size. For one that is 2^32 or more the answer means nothing.
     #[inline(always)]
-    pub(crate) const fn divides(&self, offset: usize) -> bool {
-        (offset as u64).wrapping_mul(self.magic) < self.magic
+    pub(crate) fn divides(self, offset: usize) -> bool {
+        let magic = self.facts().magic;
+        (offset as u64).wrapping_mul(magic) < magic
     }
 }
 
@@ -89,30 +165,11 @@ const fn class_of_units(most: usize) -> usize {
     power * 8 + (most >> power)
 }
 
-/// The class for so many bytes, at most [`LONGEST`].
+/// The number of the class for so many bytes, if they are at most [`LONGEST`].
 #[inline(always)]
 pub(crate) const fn class_of(size: usize) -> usize {
     // Nothing takes a unit too.
-    let most = size.wrapping_add(UNIT - 1) / UNIT;
-    // To find the highest bit takes as long as all the rest, where there is no instruction that does only that.
-    #[cfg(target_arch = "x86_64")]
-    {
-        const CLASS: &[u8; LONGEST / UNIT + 1] = &{
-            let mut all = [0; LONGEST / UNIT + 1];
-            let mut at = 1;
-            while at < all.len() {
-                #[expect(clippy::cast_possible_truncation, reason = "there are 72")]
-                {
-                    all[at] = class_of_units(at - 1) as u8;
-                }
-                at += 1;
-            }
-            all
-        };
-        CLASS[most] as usize
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    class_of_units(most.saturating_sub(1))
+    class_of_units((size.wrapping_add(UNIT - 1) / UNIT).saturating_sub(1))
 }
 
 #[cfg(test)]
@@ -122,10 +179,10 @@ mod tests {
     #[test]
     fn a_class_is_the_least_that_holds_a_size() {
         for size in 0..=LONGEST {
-            let class = class_of(size);
-            assert!(Class::get(class).size() >= size, "{size}");
-            assert!(class == 0 || Class::get(class - 1).size() < size, "{size}");
-            assert!(size < 16 * UNIT || (Class::get(class).size() - size) * 8 <= size + 8 * UNIT, "{size}");
+            let class = Class::of(size);
+            assert!(class.size() >= size, "{size}");
+            assert!(class.number() == 0 || Class::at(class.number() - 1).unwrap().size() < size, "{size}");
+            assert!(size < 16 * UNIT || (class.size() - size) * 8 <= size + 8 * UNIT, "{size}");
         }
     }
 
@@ -133,15 +190,14 @@ mod tests {
     fn a_class_keeps_an_alignment() {
         for align in (0..12).map(|power| UNIT << power) {
             for size in (align..=LONGEST).step_by(align) {
-                assert!(Class::get(class_of(size)).size().is_multiple_of(align), "{size} at {align}");
+                assert!(Class::of(size).size().is_multiple_of(align), "{size} at {align}");
             }
         }
     }
 
     #[test]
     fn a_multiple_is_told_from_every_other_offset() {
-        for class in 0..CLASSES {
-            let class = Class::get(class);
+        for class in Class::all() {
             for offset in 0..3 * LONGEST {
                 assert_eq!(class.divides(offset), offset % class.size() == 0);
             }

@@ -1,128 +1,29 @@
-//! What one thread owns: segments, spans by class, and a cell of each class at hand.
+//! What one thread owns: segments, spans by class, and cells of each class at hand.
 
 use core::cell::Cell as Var;
-use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
+use super::bin::{Bin, Count, Hot};
 #[cfg(feature = "platform")]
 use super::is_idle;
+use super::parcel::Parcels;
 use super::segment::{Segment, Span, Spans};
-use super::{CLASSES, Class, Ground, LIVE, Mark, NONE, RUN, Seen, mail};
+use super::{CLASSES, Class, Ground, Mark, NONE, Seen, mail};
 use crate::Cond;
-use crate::cell::{MIN_ALIGN as UNIT, inside};
+#[cfg(feature = "platform")]
+use crate::cell::MIN_ALIGN as UNIT;
+use crate::cell::inside;
 use crate::poison::{hide, show};
-use crate::report::{Broken, rule};
 
-/// A cell that is free, but on no list, and its mark.
-#[derive(Clone, Copy)]
-struct Hot {
-    cell: NonNull<u8>,
-    mark: *const Mark,
-}
-
-/// How many cells of a class are at hand.
-const RACK: usize = 16;
-/// How many come or go at once when there are none or all.
-const BATCH: usize = RACK / 2;
-
-/// The cells of a class that were freed last, the latest last.
-struct Rack {
-    len: Var<u32>,
-    hot: [Var<MaybeUninit<Hot>>; RACK],
-}
-
-impl Rack {
-    const fn new() -> Self {
-        Self { len: Var::new(0), hot: [const { Var::new(MaybeUninit::uninit()) }; RACK] }
-    }
-
-    fn len(&self) -> usize {
-        self.len.get() as usize
-    }
-
-    /// One that is there.
-    #[inline(always)]
-    fn get(&self, number: usize) -> Hot {
-        // SAFETY: callers name one of those there are.
-        let hot = unsafe { self.hot.get_unchecked(number) };
-        // SAFETY: it was written when it became one of them.
-        unsafe { hot.get().assume_init() }
-    }
-
-    /// Takes one more, for which there is room.
-    #[inline(always)]
-    fn put(&self, hot: Hot) {
-        let len = self.len.get();
-        // SAFETY: callers know that there are fewer.
-        unsafe { self.hot.get_unchecked(len as usize) }.set(MaybeUninit::new(hot));
-        self.len.set(len + 1);
-    }
-
-    fn all(&self) -> impl Iterator<Item = Hot> {
-        (0..self.len()).map(|number| self.get(number))
-    }
-}
-
-/// A cell of a class that was the last to be handed out, of all, when it was freed; null if there is none. A program
-/// that takes and releases one at a time waits for nothing but this.
-struct Slot {
-    cell: Var<*mut u8>,
-    mark: Var<*const Mark>,
-}
-
-#[cfg(feature = "platform")]
-impl Parcel {
-    /// Sends the cells home, if there are any, and lets somebody look into the owner's mail.
-    fn send(&self, look: fn(&Local)) {
-        // SAFETY: null or a span with cells that its owner has not taken in: it is there.
-        let Some(span) = (unsafe { self.span.replace(ptr::null()).as_ref() }) else { return };
-        // SAFETY: a span's owner stays for ever, where others free its cells.
-        let owner = unsafe { &*span.owner() };
-        // SAFETY: the mark of such a cell.
-        let last = unsafe { &*self.last.get() };
-        if mail::send(span, self.first.get(), last, u32::from(self.count.get()), &owner.mail) {
-            look(owner);
-        }
-    }
-}
-
-impl Slot {
-    #[inline(always)]
-    fn get(&self) -> Option<Hot> {
-        Some(Hot { cell: NonNull::new(self.cell.get())?, mark: self.mark.get() })
-    }
-}
-
-/// Cells of another owner's span that were freed here and wait until they are worth the way: a chain of their marks.
-#[cfg_attr(not(feature = "platform"), allow(dead_code, reason = "only the process heap has others' cells"))]
-struct Parcel {
-    span: Var<*const Span>,
-    /// The first of them, and the mark of the last, which leads nowhere yet.
-    first: Var<u16>,
-    count: Var<u16>,
-    last: Var<*const Mark>,
-}
-
-/// How many spans' cells wait at a time.
-const PARCELS: usize = 32;
-/// How many cells wait, of one span and of all.
-#[cfg(feature = "platform")]
-const PARCEL: u16 = 64;
-#[cfg(feature = "platform")]
-const WAITING: u32 = 256;
-
-/// What one thread at a time uses.
+/// What one thread at a time uses. All zero, it owns nothing.
 #[repr(C, align(64))]
 pub(crate) struct Local {
+    pub(super) bins: [Bin; CLASSES],
     /// The cell that was handed out last.
     latest: Var<*mut u8>,
-    slots: [Slot; CLASSES],
-    racks: [Rack; CLASSES],
-    /// The span that each class takes its next cell from.
-    current: [Var<*const Span>; CLASSES],
-    /// The other spans of each class that have free cells.
-    partial: [Var<*const Span>; CLASSES],
+    /// Runs.
+    pub(super) runs: Count,
     /// Segments with free slices.
     roomy: Var<*const Segment>,
     /// Segments without.
@@ -130,11 +31,8 @@ pub(crate) struct Local {
     /// A segment that is all free, kept for the next need.
     spare: Var<*const Segment>,
     /// Bytes of all segments.
-    held: Var<usize>,
-    /// Of each class and of runs, cells that are on no list: what is live, and what is at hand. And the most there were.
-    out: [Var<u32>; CLASSES + 1],
-    most: [Seen<AtomicU32>; CLASSES + 1],
-    /// Bytes of all of them.
+    pub(super) held: Var<usize>,
+    /// Bytes of all cells that are live or at hand.
     bytes: Var<usize>,
     /// The most bytes that there were.
     peak: Seen<AtomicUsize>,
@@ -144,9 +42,8 @@ pub(crate) struct Local {
     /// For the ground: what it has beside.
     #[cfg(feature = "hardened")]
     pub(crate) beside: Var<*const ()>,
-    /// Cells of others that wait, by their span's place in its segment; and how many came since all were sent.
-    parcels: [Parcel; PARCELS],
-    waiting: Var<u32>,
+    /// Cells of others that wait.
+    parcels: Parcels,
     /// Spans with cells that others freed.
     mail: AtomicPtr<Span>,
     /// For the ground: whose it is, and the next of all.
@@ -162,58 +59,26 @@ pub(crate) struct Totals {
 }
 
 impl Local {
-    pub(crate) const fn new() -> Self {
-        Self {
-            latest: Var::new(ptr::null_mut()),
-            slots: [const { Slot { cell: Var::new(ptr::null_mut()), mark: Var::new(ptr::null()) } }; CLASSES],
-            racks: [const { Rack::new() }; CLASSES],
-            current: [const { Var::new(ptr::null()) }; CLASSES],
-            partial: [const { Var::new(ptr::null()) }; CLASSES],
-            roomy: Var::new(ptr::null()),
-            full: Var::new(ptr::null()),
-            spare: Var::new(ptr::null()),
-            held: Var::new(0),
-            out: [const { Var::new(0) }; CLASSES + 1],
-            most: [const { Seen(AtomicU32::new(0)) }; CLASSES + 1],
-            bytes: Var::new(0),
-            peak: Seen(AtomicUsize::new(0)),
-            stamp: Var::new(0),
-            ticks: Var::new(0),
-            #[cfg(feature = "hardened")]
-            beside: Var::new(ptr::null()),
-            parcels: [const {
-                Parcel {
-                    span: Var::new(ptr::null()),
-                    first: Var::new(NONE),
-                    count: Var::new(0),
-                    last: Var::new(ptr::null()),
-                }
-            }; PARCELS],
-            waiting: Var::new(0),
-            mail: AtomicPtr::new(ptr::null_mut()),
-            state: AtomicU8::new(0),
-            sibling: AtomicPtr::new(ptr::null_mut()),
-        }
+    /// One that owns nothing, in memory that is all zero.
+    ///
+    /// # Safety
+    ///
+    /// The memory is the caller's, long and aligned enough, zeroed, and stays as long as what is returned is used; until
+    /// then nobody uses it but through that.
+    pub(crate) const unsafe fn found<'a>(zeroed: NonNull<Self>) -> &'a Self {
+        // SAFETY: the caller's promise; all fields are numbers, pointers that may be null, and what may be anything.
+        unsafe { zeroed.as_ref() }
+    }
+
+    #[inline(always)]
+    fn bin(&self, class: Class) -> &Bin {
+        class.of_each(&self.bins)
     }
 
     /// A cell of a class from what is at hand, if anything is.
     #[inline(always)]
-    pub(crate) fn take(&self, class: usize, mark: u16) -> Option<NonNull<u8>> {
-        // SAFETY: callers name a class.
-        let slot = unsafe { self.slots.get_unchecked(class) };
-        let hot = match slot.get() {
-            Some(hot) => {
-                slot.cell.set(ptr::null_mut());
-                hot
-            }
-            None => {
-                // SAFETY: as above.
-                let rack = unsafe { self.racks.get_unchecked(class) };
-                let left = rack.len.get().checked_sub(1)?;
-                rack.len.set(left);
-                rack.get(left as usize)
-            }
-        };
+    pub(crate) fn take(&self, class: Class, mark: u16) -> Option<NonNull<u8>> {
+        let hot = self.bin(class).take(class)?;
         self.latest.set(hot.cell.as_ptr());
         // SAFETY: a hot cell's mark lies in its segment, which is there as long as a cell of it is not on a list.
         unsafe { &*hot.mark }.store(mark, Ordering::Relaxed);
@@ -223,84 +88,54 @@ impl Local {
     /// The same, when nothing is at hand.
     #[cold]
     #[inline(never)]
-    pub(crate) fn take_more<G: Ground>(&self, ground: &G, class: usize, mark: u16) -> Result<NonNull<u8>, Cond> {
-        if !self.refill(class) {
-            self.advance(ground, class)?;
-            self.refill(class);
+    pub(crate) fn take_more<G: Ground>(&self, ground: &G, class: Class, mark: u16) -> Result<NonNull<u8>, Cond> {
+        let mut more = self.bin(class).current().map_or(0, Span::link);
+        if more == 0 {
+            more = self.advance(ground, class)?;
         }
+        self.count(class, more);
         self.take(class, mark).ok_or(Cond::FailAssert)
     }
 
-    /// Brings cells of the current span to hand; whether there are any.
-    fn refill(&self, class: usize) -> bool {
-        // SAFETY: null or a span of this owner.
-        let Some(span) = (unsafe { self.current[class].get().as_ref() }) else { return false };
-        let rack = &self.racks[class];
-        let shift = Class::get(class).shift;
-        let (first, mut last) = (span.free().get(), NONE);
-        let (mut unit, mut len) = (first, 0);
-        let mut batch = [Hot { cell: NonNull::dangling(), mark: ptr::null() }; BATCH];
-        while unit != NONE && len < BATCH {
-            // SAFETY: a free cell of this span.
-            let mark = unsafe { span.mark(unit as usize, shift) };
-            batch[len] = Hot { cell: span.cell(unit), mark };
-            last = unit;
-            unit = mark.load(Ordering::Relaxed);
-            len += 1;
-        }
-        span.free().set(unit);
-        span.touch(first, last, len);
-        #[expect(clippy::cast_possible_truncation, reason = "at most a batch")]
-        {
-            span.used().set(span.used().get() + len as u32);
-            self.count(class, len as u32, len * Class::get(class).size());
-            rack.len.set(len as u32);
-        }
-        // The first of the list is to be handed out first.
-        for (place, hot) in rack.hot.iter().zip(batch[..len].iter().rev()) {
-            place.set(MaybeUninit::new(*hot));
-        }
-        len > 0
+    /// Notes that there are more cells of a class that are live or at hand.
+    fn count(&self, class: Class, cells: u32) {
+        self.bin(class).count.add(cells);
+        self.add_bytes(cells as usize * class.size());
     }
 
-    /// Notes that cells of a class, or runs, leave their lists.
-    fn count(&self, class: usize, cells: u32, bytes: usize) {
-        let out = self.out[class].get() + cells;
-        self.out[class].set(out);
-        self.most[class].set(self.most[class].get().max(out));
+    fn add_bytes(&self, bytes: usize) {
         let now = self.bytes.get() + bytes;
         self.bytes.set(now);
         self.peak.set(self.peak.get().max(now));
     }
 
-    /// Makes another span the current one of a class, which has none with a free cell.
-    fn advance<G: Ground>(&self, ground: &G, class: usize) -> Result<(), Cond> {
+    /// Makes another span the current one of a class, which has none with a free cell; how many are on its list that
+    /// are not counted yet.
+    fn advance<G: Ground>(&self, ground: &G, class: Class) -> Result<u32, Cond> {
         ground.tick(self);
-        if G::SHARED && self.receive(ground) {
-            // SAFETY: null or a span of this owner.
-            let current = unsafe { self.current[class].get().as_ref() };
-            if current.is_some_and(|span| span.free().get() != NONE) {
-                return Ok(());
-            }
+        let bin = self.bin(class);
+        // What came to the current span is counted already.
+        if G::SHARED && self.receive(ground) && bin.ready() > 0 {
+            return Ok(0);
         }
         // SAFETY: null or a span of this owner.
-        let next = match unsafe { self.partial[class].get().as_ref() } {
+        let next = match unsafe { bin.partial.get().as_ref() } {
             Some(span) => {
                 self.unlist(span, class);
                 span
             }
             None => {
-                let slices = Spans::<G>::slices(Class::get(class).size());
+                let slices = Spans::<G>::slices(class.size());
                 let (span, zeroed) = self.claim(ground, slices)?;
                 Spans::<G>::fill(span, self, slices, class, zeroed);
                 ground.arrange(self, span);
-                hide(span.cell(0), span.cells() * Class::get(class).size());
+                hide(inside(span.segment::<G>().base(), span.offset::<G>()), span.cells() * class.size());
                 span
             }
         };
         // The old one is full, and on no list until a cell of it comes back.
-        self.current[class].set(next);
-        Ok(())
+        bin.set_current(Some(next), class);
+        Ok(if next.free().get() == NONE { next.link() } else { next.begin() })
     }
 
     /// Takes a cell of a class back, which is of a span of this owner and not used any more.
@@ -309,78 +144,55 @@ impl Local {
     ///
     /// So it is, and the mark is its.
     #[inline(always)]
-    pub(crate) unsafe fn give<G: Ground>(&self, ground: &G, class: usize, cell: NonNull<u8>, mark: &Mark) {
-        mark.store(NONE, Ordering::Relaxed);
-        // SAFETY: callers name a class.
-        let slot = unsafe { self.slots.get_unchecked(class) };
-        if self.latest.get() == cell.as_ptr() && slot.cell.get().is_null() {
-            slot.cell.set(cell.as_ptr());
-            slot.mark.set(mark);
-            return;
+    pub(crate) unsafe fn give<G: Ground>(&self, ground: &G, span: &Span, class: Class, cell: NonNull<u8>, mark: &Mark) {
+        if self.bin(class).keep(Hot { cell, mark }, self.latest.get() == cell.as_ptr()) {
+            mark.store(NONE, Ordering::Relaxed);
+        } else {
+            self.push(ground, span, class, cell, mark);
         }
-        // SAFETY: as above.
-        let rack = unsafe { self.racks.get_unchecked(class) };
-        if rack.len() == RACK {
-            return self.give_more(ground, class, cell, mark);
-        }
-        rack.put(Hot { cell, mark });
     }
 
-    /// The same, when there is no room at hand.
-    #[cold]
-    #[inline(never)]
-    fn give_more<G: Ground>(&self, ground: &G, class: usize, cell: NonNull<u8>, mark: &Mark) {
-        self.spill(ground, class, BATCH);
-        self.racks[class].put(Hot { cell, mark });
-    }
-
-    /// Puts the cells of a class that are at hand for the longest on the lists of their spans.
-    fn spill<G: Ground>(&self, ground: &G, class: usize, count: usize) {
-        let rack = &self.racks[class];
-        self.forget(class, count);
-        for number in 0..count {
-            let Hot { cell, mark } = rack.get(number);
+    /// Puts all cells of a class that are at hand on the lists of their spans.
+    #[cfg(feature = "platform")]
+    fn spill<G: Ground>(&self, ground: &G, class: Class) {
+        for Hot { cell, mark } in self.bin(class).all() {
             // SAFETY: a hot cell lies in a span of this owner.
             let span = unsafe { Spans::<G>::span_of(cell.as_ptr()) };
             // SAFETY: its mark is there as long as it is.
             self.push(ground, span, class, cell, unsafe { &*mark });
         }
-        for number in count..rack.len() {
-            rack.hot[number - count].set(rack.hot[number].get());
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "no more than there are")]
-        rack.len.set(rack.len.get() - count as u32);
+        self.bin(class).clear();
     }
 
-    /// Notes that so many cells of a class go back to lists.
-    #[expect(clippy::cast_possible_truncation, reason = "no more than there are")]
-    fn forget(&self, class: usize, cells: usize) {
-        self.out[class].set(self.out[class].get() - cells as u32);
-        self.bytes.set(self.bytes.get() - cells * Class::get(class).size());
+    /// Notes that so many cells of a class are neither live nor at hand any more.
+    #[inline(always)]
+    fn forget(&self, class: Class, cells: u32) {
+        self.bin(class).count.sub(cells);
+        self.bytes.set(self.bytes.get() - cells as usize * class.size());
     }
 
-    /// Puts a cell on the list of its span; it is counted already.
+    /// Puts a cell on the list of its span.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
-    fn push<G: Ground>(&self, ground: &G, span: &Span, class: usize, cell: NonNull<u8>, mark: &Mark) {
-        let unit = (cell.addr().get() - span.data().addr()) / UNIT;
-        let first = span.free().replace(unit as u16);
+    fn push<G: Ground>(&self, ground: &G, span: &Span, class: Class, cell: NonNull<u8>, mark: &Mark) {
+        let first = span.free().replace(span.unit_of(cell) as u16);
         mark.store(first, Ordering::Relaxed);
         let used = span.used().get() - 1;
         span.used().set(used);
         span.stale().set(true);
+        if self.bin(class).is_current(span) {
+            return;
+        }
+        self.forget(class, 1);
         if first == NONE || used == 0 {
             self.settle(ground, span, class);
         }
     }
 
-    /// A span has free cells again, or no others any more.
+    /// A span that is not the current one has free cells again, or no others any more.
     #[cold]
     #[inline(never)]
-    fn settle<G: Ground>(&self, ground: &G, span: &Span, class: usize) {
-        if ptr::eq(span, self.current[class].get()) {
-            return;
-        }
+    fn settle<G: Ground>(&self, ground: &G, span: &Span, class: Class) {
         if span.used().get() == 0 {
             if span.listed().get() {
                 self.unlist(span, class);
@@ -391,8 +203,8 @@ impl Local {
         }
     }
 
-    fn list(&self, span: &Span, class: usize) {
-        let head = &self.partial[class];
+    fn list(&self, span: &Span, class: Class) {
+        let head = &self.bin(class).partial;
         span.next.set(head.get());
         span.prev.set(ptr::null());
         // SAFETY: null or a span of this owner.
@@ -403,12 +215,12 @@ impl Local {
         span.listed().set(true);
     }
 
-    fn unlist(&self, span: &Span, class: usize) {
+    fn unlist(&self, span: &Span, class: Class) {
         let (next, prev) = (span.next.get(), span.prev.get());
         // SAFETY: null or a span on the same list.
         match unsafe { prev.as_ref() } {
             Some(prev) => prev.next.set(next),
-            None => self.partial[class].set(next),
+            None => self.bin(class).partial.set(next),
         }
         // SAFETY: as above.
         if let Some(next) = unsafe { next.as_ref() } {
@@ -433,8 +245,9 @@ impl Local {
         let slices = asked.max(1).div_ceil(G::SLICE);
         let (span, zeroed) = self.claim(ground, slices)?;
         Spans::<G>::fill_run(span, self, slices, asked, align, mark);
-        self.count(CLASSES, 1, span.slices() * G::SLICE);
-        Ok((span.cell(0), zeroed))
+        self.runs.add(1);
+        self.add_bytes(slices * G::SLICE);
+        Ok((inside(span.segment::<G>().base(), span.offset::<G>()), zeroed))
     }
 
     #[cfg(feature = "platform")]
@@ -459,7 +272,7 @@ impl Local {
         }
         span.asked().set(asked);
         self.bytes.set(self.bytes.get() - old * G::SLICE);
-        self.count(CLASSES, 0, new * G::SLICE);
+        self.add_bytes(new * G::SLICE);
         true
     }
 
@@ -474,7 +287,7 @@ impl Local {
 
     /// Notes that a run is no cell any more.
     fn count_run<G: Ground>(&self, span: &Span) {
-        self.out[CLASSES].set(self.out[CLASSES].get() - 1);
+        self.runs.sub(1);
         self.bytes.set(self.bytes.get() - span.slices() * G::SLICE);
     }
 
@@ -567,48 +380,30 @@ impl Local {
     #[cfg(feature = "platform")]
     #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
     pub(crate) unsafe fn send(&self, span: &Span, cell: NonNull<u8>, mark: &Mark) -> bool {
-        let unit = (cell.addr().get() - span.data().addr()) / UNIT;
-        mail::send(span, unit as u16, mark, 1, &self.mail)
+        mail::send(span, span.unit_of(cell) as u16, mark, 1, &self.mail)
     }
 
-    /// Takes a cell of another owner's span, to send it home with others of that span. At most [`WAITING`] cells wait,
-    /// until more come, this local is flushed, or its thread ends.
+    /// Spans with cells that others freed.
+    pub(super) const fn mail(&self) -> &AtomicPtr<Span> {
+        &self.mail
+    }
+
+    /// Takes a cell of another owner's span, to send it home with others of that span, at the latest when this local is
+    /// flushed.
     ///
     /// # Safety
     ///
     /// It is a cell of that span, with that mark, and not used any more.
     #[cfg(feature = "platform")]
-    #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
     pub(crate) unsafe fn post(&self, span: &Span, cell: NonNull<u8>, mark: &Mark, look: fn(&Self)) {
-        let unit = ((cell.addr().get() - span.data().addr()) / UNIT) as u16;
-        let parcel = &self.parcels[span.slice() % PARCELS];
-        if ptr::eq(parcel.span.get(), span) {
-            mark.store(parcel.first.get(), Ordering::Relaxed);
-            parcel.count.set(parcel.count.get() + 1);
-        } else {
-            parcel.send(look);
-            mark.store(NONE, Ordering::Relaxed);
-            parcel.span.set(span);
-            parcel.count.set(1);
-            parcel.last.set(mark);
-        }
-        parcel.first.set(unit);
-        let waiting = self.waiting.get() + 1;
-        self.waiting.set(waiting);
-        if waiting == WAITING {
-            self.send_all(look);
-        } else if parcel.count.get() == PARCEL {
-            parcel.send(look);
-        }
+        // SAFETY: the caller's promise.
+        unsafe { self.parcels.post(span, cell, mark, look) };
     }
 
     /// Sends home what waits.
     #[cfg(feature = "platform")]
-    #[cold]
     pub(crate) fn send_all(&self, look: fn(&Self)) {
-        if self.waiting.replace(0) > 0 {
-            self.parcels.iter().for_each(|parcel| parcel.send(look));
-        }
+        self.parcels.send_all(look);
     }
 
     /// Takes in what others freed; whether there was anything.
@@ -619,24 +414,25 @@ impl Local {
         mail::receive(&self.mail, |span, first, count| {
             span.used().set(span.used().get() - count);
             span.stale().set(true);
-            if span.class() == RUN {
+            let Some(class) = span.class() else {
                 self.count_run::<G>(span);
                 return self.release(ground, span);
-            }
-            let class = span.class() as usize;
-            self.forget(class, count as usize);
+            };
             let rest = span.free().replace(first);
             // What came ends with a mark that leads nowhere: it is looked for only if there is more.
             if rest != NONE {
                 let mut last = first;
                 for _ in 1..count {
                     // SAFETY: a cell of the span.
-                    last = unsafe { span.mark(last as usize, Class::get(class).shift) }.load(Ordering::Relaxed);
+                    last = unsafe { span.mark(last.into(), class) }.load(Ordering::Relaxed);
                 }
                 // SAFETY: as above.
-                unsafe { span.mark(last as usize, Class::get(class).shift) }.store(rest, Ordering::Relaxed);
+                unsafe { span.mark(last.into(), class) }.store(rest, Ordering::Relaxed);
             }
-            self.settle(ground, span, class);
+            if !self.bin(class).is_current(span) {
+                self.forget(class, count);
+                self.settle(ground, span, class);
+            }
         });
         true
     }
@@ -647,19 +443,13 @@ impl Local {
         if G::SHARED {
             self.receive(ground);
         }
-        for (class, rack) in self.racks.iter().enumerate() {
-            self.spill(ground, class, rack.len());
-            if let Some(Hot { cell, mark }) = self.slots[class].get() {
-                self.slots[class].cell.set(ptr::null_mut());
-                self.forget(class, 1);
-                // SAFETY: a hot cell lies in a span of this owner.
-                let span = unsafe { Spans::<G>::span_of(cell.as_ptr()) };
-                // SAFETY: its mark is there as long as it is.
-                self.push(ground, span, class, cell, unsafe { &*mark });
-            }
-            // SAFETY: null or a span of this owner.
-            let current = unsafe { self.current[class].replace(ptr::null()).as_ref() };
-            if let Some(span) = current.filter(|span| span.used().get() == 0 || span.free().get() != NONE) {
+        for class in Class::all() {
+            self.spill(ground, class);
+            let bin = self.bin(class);
+            let Some(span) = bin.current() else { continue };
+            bin.set_current(None, class);
+            self.forget(class, span.on_list());
+            if (span.used().get() as usize) < span.cells() {
                 self.settle(ground, span, class);
             }
         }
@@ -700,91 +490,16 @@ impl Local {
         self.held.get() == 0
     }
 
-    /// The cells of a class that are at hand.
-    fn hot(&self, class: usize) -> impl Iterator<Item = Hot> {
-        self.racks[class].all().chain(self.slots[class].get())
-    }
-
-    /// Cells that are on no list.
-    fn out(&self) -> usize {
-        self.out.iter().map(|out| out.get() as usize).sum()
-    }
-
     /// What is live, and what is held for it.
     pub(crate) fn totals(&self) -> Totals {
-        let mut sum = Totals { live: self.out(), bytes: self.bytes.get() };
-        for class in 0..CLASSES {
-            let hot = self.hot(class).count();
-            sum.live -= hot;
-            sum.bytes -= hot * Class::get(class).size();
+        let mut sum = Totals { live: self.runs.out.get() as usize, bytes: self.bytes.get() };
+        for class in Class::all() {
+            let bin = self.bin(class);
+            let ready = bin.all().count() + bin.ready();
+            sum.live += bin.count.out.get() as usize - ready;
+            sum.bytes -= ready * class.size();
         }
         sum
-    }
-
-    /// Whether the marks of a span and its lists agree.
-    fn check_span<G: Ground>(&self, span: &Span, segment: &Segment) -> Result<(), Broken> {
-        let at = ptr::from_ref(span);
-        rule(ptr::eq(span.owner(), self), "a span has its owner", at)?;
-        if span.class() == RUN {
-            rule(span.asked().get() <= span.slices() * G::SLICE, "a run holds what was asked", at)?;
-            return rule(span.used().get() == 1, "a run is used", at);
-        }
-        let number = span.class() as usize;
-        rule(number < CLASSES, "a span has a class", at)?;
-        let class = Class::get(number);
-        let end = segment.base().addr().get() + (span.slice() + span.slices()) * G::SLICE;
-        rule(span.data().addr() + span.cells() * class.size() <= end, "cells lie in their span", at)?;
-        let (mut free, mut unit) = (0, span.free().get());
-        while unit != NONE {
-            free += 1;
-            rule(free <= span.cells(), "a list of free cells has no loop", at)?;
-            let cell = span.data().addr() + unit as usize * UNIT;
-            let Some(mark) = span.mark_at(cell) else { return rule(false, "a free cell is a cell", at) };
-            unit = mark.load(Ordering::Relaxed);
-            rule(unit & LIVE == 0, "a free cell is not live", at)?;
-        }
-        rule(free + span.used().get() as usize == span.cells(), "a span counts its cells", at)?;
-        let live = (0..span.cells()).filter(|cell| {
-            let at = span.data().addr() + cell * class.size();
-            span.mark_at(at).is_some_and(|mark| mark.load(Ordering::Relaxed) & LIVE != 0)
-        });
-        // SAFETY: a hot cell lies in a span of this owner.
-        let is_here = |hot: &Hot| ptr::eq(unsafe { Spans::<G>::span_of(hot.cell.as_ptr()) }, span);
-        let live = live.count() + self.hot(number).filter(is_here).count();
-        rule(G::SHARED || live == span.used().get() as usize, "what is used is live", at)?;
-        let current = ptr::eq(self.current[number].get(), span);
-        rule(!(current && span.listed().get()), "the current span is on no list", at)?;
-        rule(current || span.listed().get() == (free > 0), "a span with free cells is on its list", at)
-    }
-
-    /// Proves the structure of everything owned.
-    pub(crate) fn check<G: Ground>(&self) -> Result<(), Broken> {
-        let (mut held, mut out, mut answer) = (0, 0, Ok(()));
-        for segment in self.segments() {
-            held += G::SEGMENT;
-            Spans::<G>::each(segment, &mut |_, _, span| {
-                out += span.map_or(0, |span| span.used().get() as usize);
-                if let (Some(span), Ok(())) = (span, answer) {
-                    answer = self.check_span::<G>(span, segment);
-                }
-            });
-            answer?;
-        }
-        rule(held == self.held.get(), "segments are counted", ptr::from_ref(self))?;
-        rule(out == self.out(), "cells are counted", ptr::from_ref(self))?;
-        for (number, head) in self.partial.iter().enumerate() {
-            // SAFETY: null or a span of this owner.
-            let mut next = unsafe { head.get().as_ref() };
-            let mut prev = ptr::null();
-            while let Some(span) = next {
-                rule(ptr::eq(span.prev.get(), prev), "links of spans agree", span)?;
-                rule(span.class() as usize == number, "a span is on the list of its class", span)?;
-                prev = ptr::from_ref(span);
-                // SAFETY: as above.
-                next = unsafe { span.next.get().as_ref() };
-            }
-        }
-        Ok(())
     }
 
     /// Visits whole pages in which there are only free cells, of spans that were given something since the last time;
@@ -793,15 +508,14 @@ impl Local {
     pub(crate) fn each_hole<G: Ground>(&self, page: usize, visit: &mut dyn FnMut(NonNull<u8>, usize) -> bool) {
         for segment in self.segments() {
             Spans::<G>::each(segment, &mut |_, _, span| {
-                let Some(span) = span.filter(|span| span.class() != RUN && span.stale().get()) else { return };
+                let Some(span) = span.filter(|span| span.stale().get()) else { return };
+                let Some(class) = span.class() else { return };
                 span.stale().set(false);
-                let class = Class::get(span.class() as usize);
                 let (mut hole, mut gone): (Option<usize>, usize) = (None, 0);
                 for cell in 0..=span.cells() {
                     let at = cell * class.size();
                     // SAFETY: a cell of the span, which has a mark.
-                    let is_free =
-                        |unit: usize| is_idle(unsafe { span.mark(unit, class.shift) }.load(Ordering::Relaxed));
+                    let is_free = |unit: usize| is_idle(unsafe { span.mark(unit, class) }.load(Ordering::Relaxed));
                     if cell < span.cells() && is_free(at / UNIT) {
                         hole = hole.or(Some(at));
                         continue;
@@ -809,7 +523,7 @@ impl Local {
                     let Some(start) = hole.take() else { continue };
                     let data = span.data().addr();
                     let (from, to) = ((data + start).next_multiple_of(page), (data + at) & !(page - 1));
-                    if from < to && visit(inside(span.cell(0), from - data), to - from) {
+                    if from < to && visit(inside(segment.base(), from - segment.base().addr().get()), to - from) {
                         gone += to - from;
                     }
                 }
@@ -819,10 +533,16 @@ impl Local {
         }
     }
 
-    /// The most cells of a class, or runs, that were live or at hand.
+    /// The most cells of a class that were live or at hand.
     #[cfg(feature = "platform")]
-    pub(crate) fn most(&self, class: usize) -> usize {
-        self.most[class].get() as usize
+    pub(crate) fn most(&self, class: Class) -> usize {
+        self.bin(class).count.most.get() as usize
+    }
+
+    /// The most runs that were live.
+    #[cfg(feature = "platform")]
+    pub(crate) fn most_runs(&self) -> usize {
+        self.runs.most.get() as usize
     }
 
     /// A cell of a class: of those at hand one told by a number. When it comes back, it is one of those again, and not
@@ -831,14 +551,11 @@ impl Local {
     pub(crate) fn take_any<G: Ground>(
         &self,
         ground: &G,
-        class: usize,
+        class: Class,
         mark: u16,
         number: u32,
     ) -> Result<NonNull<u8>, Cond> {
-        let rack = &self.racks[class];
-        if let Some(last) = rack.len.get().checked_sub(1) {
-            rack.hot[(number % (last + 1)) as usize].swap(&rack.hot[last as usize]);
-        }
+        self.bin(class).choose(number);
         let cell = match self.take(class, mark) {
             Some(cell) => Ok(cell),
             None => self.take_more(ground, class, mark),

@@ -30,9 +30,13 @@
     allow(dead_code, unused_imports, reason = "the process heap of one thread does without")
 )]
 
+mod bin;
+mod check;
 mod class;
 mod local;
 mod mail;
+#[cfg_attr(not(feature = "platform"), allow(dead_code, reason = "only the process heap has others' cells"))]
+mod parcel;
 mod segment;
 #[cfg(feature = "hardened")]
 mod shuffle;
@@ -45,11 +49,11 @@ use crate::{Cond, Kind};
 
 #[cfg(feature = "platform")]
 pub(crate) use class::LONGEST;
-pub(crate) use class::{CLASSES, Class, class_of};
+pub(crate) use class::{CLASSES, Class};
 #[cfg(all(feature = "platform", target_arch = "wasm32", not(target_feature = "atomics")))]
-pub(crate) use class::{class_within, size_of_class};
+pub(crate) use class::{class_of, class_within, size_of_class};
 pub(crate) use local::Local;
-pub(crate) use segment::{RUN, Segment, Span, Spans};
+pub(crate) use segment::{Segment, Span, Spans};
 #[cfg(feature = "hardened")]
 pub(crate) use shuffle::shuffle;
 

@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, 
 use super::{Class, Ground, Local, Mark, NONE, Seen, mail};
 use crate::cell::{MIN_ALIGN as UNIT, inside};
 
-/// The class of a run of slices that is one cell.
-pub(crate) const RUN: u8 = u8::MAX;
+/// What a run of slices that is one cell has for the number of a class.
+const RUN: u8 = u8::MAX;
 /// Marks that a slice has in the head of its segment; a span that needs no more has them there.
 const MARKS: usize = 64;
 
@@ -22,13 +22,13 @@ pub(crate) struct Span {
     marks: Seen<AtomicPtr<Mark>>,
     /// Units from `data` to the first free cell, or [`NONE`].
     free: Var<u16>,
-    /// The class, or [`RUN`].
+    /// The number of the class, or [`RUN`].
     class: Seen<AtomicU8>,
     /// Whether it is on the list of its class.
     listed: Var<bool>,
     /// Whether its free pages may hold something: a cell came back since they were given back, or they never were.
     stale: Seen<AtomicBool>,
-    /// Cells that are not on the list of free ones.
+    /// Cells that are live or at hand.
     used: Seen<AtomicU32>,
     /// About how many bytes are in pages that were given back or never touched.
     hole: Seen<AtomicU32>,
@@ -36,6 +36,8 @@ pub(crate) struct Span {
     remote: AtomicU32,
     /// How many cells there are.
     cells: Seen<AtomicU32>,
+    /// How many were ever on the list: the first ones. The others have never been used.
+    linked: Var<u32>,
     /// The next in the owner's mail.
     mail: AtomicPtr<Self>,
     pub(super) next: Var<*const Self>,
@@ -211,14 +213,14 @@ impl<G: Ground> Spans<G> {
         Some((span, zeroed))
     }
 
-    /// Makes a run that was claimed a span of cells of a class, all free; it may be known to be zero.
+    /// Makes a run that was claimed a span of cells of a class, all free and none on its list; it may be known to be
+    /// zero.
     #[expect(clippy::cast_possible_truncation, reason = "units and cells of a span are fewer than 2^15")]
-    pub(super) fn fill(span: &Span, local: &Local, slices: usize, class: usize, zeroed: bool) {
+    pub(super) fn fill(span: &Span, local: &Local, slices: usize, class: Class, zeroed: bool) {
         let segment = span.segment::<G>();
         let (slice, len) = (span.slice.get() as usize, slices * G::SLICE);
         let start = inside(segment.base.get(), slice * G::SLICE);
-        let (number, class) = (class, Class::get(class));
-        let (size, shift) = (class.size(), class.shift as usize);
+        let (size, shift) = (class.size(), class.shift());
         let most = (len / UNIT) >> shift;
         // The first cell is aligned as the size is.
         let align = 1 << size.trailing_zeros();
@@ -234,28 +236,21 @@ impl<G: Ground> Spans<G> {
         span.owner.set(ptr::from_ref(local).cast_mut());
         span.data.set(inside(start, front).as_ptr());
         span.marks.set(marks.as_ptr());
-        span.class.set(number as u8);
+        span.class.set(class.number());
         span.cells.set(cells as u32);
         span.used.set(0);
         span.asked.set(0);
-        span.free.set(0);
+        span.free.set(NONE);
+        span.linked.set(0);
         span.listed.set(false);
         span.stale.set(!zeroed);
         span.hole.set(if zeroed { (len - front) as u32 } else { 0 });
         span.remote.store(mail::EMPTY, Ordering::Relaxed);
-        let step = size / UNIT;
-        let mut at = 0;
         for number in 0..most {
             // SAFETY: so many marks there are, in the head or at the front of the span.
             let mark = unsafe { marks.add(number) };
-            let next = if number == at >> shift && at < cells * step {
-                at += step;
-                if at < cells * step { at as u16 } else { NONE }
-            } else {
-                NONE
-            };
             // SAFETY: as above; nobody else has them yet.
-            unsafe { mark.write(AtomicU16::new(next)) };
+            unsafe { mark.write(AtomicU16::new(NONE)) };
         }
         span.publish(slices);
     }
@@ -372,6 +367,7 @@ impl Span {
             hole: Seen(AtomicU32::new(0)),
             remote: AtomicU32::new(mail::EMPTY),
             cells: Seen(AtomicU32::new(0)),
+            linked: Var::new(0),
             mail: AtomicPtr::new(ptr::null_mut()),
             next: Var::new(ptr::null()),
             prev: Var::new(ptr::null()),
@@ -388,8 +384,24 @@ impl Span {
     }
 
     #[inline(always)]
-    pub(crate) fn class(&self) -> u8 {
-        self.class.get()
+    pub(crate) fn class(&self) -> Option<Class> {
+        Class::at(self.class.get())
+    }
+
+    /// Whether its cells are of a class.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, class: Class) -> bool {
+        self.class.get() == class.number()
+    }
+
+    /// Whether it is a run of slices that is one cell.
+    pub(crate) fn is_run(&self) -> bool {
+        self.class.get() == RUN
+    }
+
+    /// Bytes that each of its cells has.
+    pub(crate) fn room<G: Ground>(&self) -> usize {
+        self.class().map_or(self.slices() * G::SLICE, Class::size)
     }
 
     pub(crate) fn cells(&self) -> usize {
@@ -412,20 +424,47 @@ impl Span {
         &self.hole
     }
 
-    /// Notes that so many cells leave the list, of which it had the first and the last: they are likely to be touched.
-    #[expect(clippy::cast_possible_truncation, reason = "a segment is less than 4 GiB long")]
-    pub(super) fn touch(&self, first: u16, last: u16, count: usize) {
-        /// A page, or what is taken for one.
-        const PAGE: usize = 4096;
-        let hole = self.hole.get() as usize;
-        if hole == 0 || count == 0 {
-            return;
+    /// Puts cells on the list, which is empty, that never were: how many, which is none if there are none.
+    #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
+    pub(super) fn link(&self) -> u32 {
+        /// About so many bytes at a time are worth the way here.
+        const BYTES: usize = 8192;
+        let Some(class) = self.class() else { return 0 };
+        let size = class.size();
+        let (step, first) = (size / UNIT, self.linked.get());
+        let more = (self.cells.get() - first).min((BYTES / size).max(2) as u32);
+        if more == 0 {
+            return 0;
         }
-        let size = Class::get(self.class() as usize).size();
-        // One behind the other, or each by itself.
-        let is_row = usize::from(last.wrapping_sub(first)) * UNIT == (count - 1) * size;
-        let touched = count * if is_row { size } else { size.next_multiple_of(PAGE) };
-        self.hole.set(hole.saturating_sub(touched) as u32);
+        let end = (first + more) as usize * step;
+        for unit in (first as usize * step..end).step_by(step) {
+            let next = if unit + step == end { NONE } else { (unit + step) as u16 };
+            // SAFETY: a cell of this span.
+            unsafe { self.mark(unit, class) }.store(next, Ordering::Relaxed);
+        }
+        self.free.set((first as usize * step) as u16);
+        self.linked.set(first + more);
+        self.hole.set(self.hole.get().saturating_sub(more * size as u32));
+        more
+    }
+
+    /// All cells on the list are likely to be touched now: how many there are.
+    #[expect(clippy::cast_possible_truncation, reason = "a segment is less than 4 GiB long")]
+    pub(super) fn begin(&self) -> u32 {
+        let never = (self.cells.get() - self.linked.get()) as usize * self.class().map_or(0, Class::size);
+        self.hole.set(self.hole.get().min(never as u32));
+        self.on_list()
+    }
+
+    /// How many cells are on the list of free ones.
+    pub(super) fn on_list(&self) -> u32 {
+        self.linked.get() - self.used.get()
+    }
+
+    /// Says that all are on the list.
+    #[cfg(feature = "hardened")]
+    pub(super) fn linked_all(&self) {
+        self.linked.set(self.cells.get());
     }
 
     pub(super) fn stale(&self) -> &Seen<AtomicBool> {
@@ -467,11 +506,26 @@ impl Span {
         self.data.get()
     }
 
-    /// The cell at so many units from the first.
+    /// Bytes from the start of its segment to the first cell.
+    pub(super) fn offset<G: Ground>(&self) -> usize {
+        self.data().addr() % G::SEGMENT
+    }
+
+    /// Units from the first cell to one.
     #[inline(always)]
-    pub(crate) fn cell(&self, unit: u16) -> NonNull<u8> {
-        let at = self.data.get().wrapping_add(unit as usize * UNIT);
-        // SAFETY: callers name a cell of this span, which is not at null.
+    pub(crate) fn unit_of(&self, cell: NonNull<u8>) -> usize {
+        cell.addr().get().wrapping_sub(self.data.get().addr()) / UNIT
+    }
+
+    /// The cell at so many units from the first.
+    ///
+    /// # Safety
+    ///
+    /// It is a cell of this span.
+    #[inline(always)]
+    pub(crate) unsafe fn cell(&self, unit: usize) -> NonNull<u8> {
+        let at = self.data.get().wrapping_add(unit * UNIT);
+        // SAFETY: the caller's promise: no cell is at null.
         unsafe { NonNull::new_unchecked(at) }
     }
 
@@ -479,10 +533,10 @@ impl Span {
     ///
     /// # Safety
     ///
-    /// It is a cell of this span, whose class has this shift.
+    /// It is a cell of this span, which has this class.
     #[inline(always)]
-    pub(crate) unsafe fn mark(&self, unit: usize, shift: u8) -> &Mark {
-        let mark = self.marks.get().wrapping_add(unit >> shift);
+    pub(crate) unsafe fn mark(&self, unit: usize, class: Class) -> &Mark {
+        let mark = self.marks.get().wrapping_add(unit >> class.shift());
         // SAFETY: the caller's promise; every cell has a mark.
         unsafe { &*mark }
     }
@@ -492,21 +546,13 @@ impl Span {
     /// `None` for an address that is no cell's first byte.
     pub(crate) fn mark_at(&self, at: usize) -> Option<&Mark> {
         let offset = at.checked_sub(self.data.get().addr())?;
-        let class = self.class.get();
-        let shift = if class == RUN {
-            if offset != 0 {
-                return None;
-            }
-            0
-        } else {
-            let class = Class::get(class as usize);
-            if !class.divides(offset) || offset / class.size() >= self.cells() {
-                return None;
-            }
-            class.shift
+        let Some(class) = self.class() else {
+            // SAFETY: a run has a mark.
+            return (offset == 0).then(|| unsafe { &*self.marks.get() });
         };
+        let is_cell = class.divides(offset) && offset / class.size() < self.cells();
         // SAFETY: it is a cell of this span.
-        Some(unsafe { self.mark(offset / UNIT, shift) })
+        is_cell.then(|| unsafe { self.mark(offset / UNIT, class) })
     }
 
     /// The segment that the span is in.

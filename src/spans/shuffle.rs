@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{Class, Mark, NONE, Span};
+use super::{Mark, NONE, Span};
 use crate::cell::MIN_ALIGN as UNIT;
 
 /// Puts all cells of a new span on its list in an order by dice, which tell a number below another.
@@ -11,10 +11,11 @@ use crate::cell::MIN_ALIGN as UNIT;
 /// That ring is then cut anywhere. It needs no room but the marks.
 #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
 pub(crate) fn shuffle(span: &Span, mut below: impl FnMut(u32) -> u32) {
-    let (cells, class) = (span.cells() as u32, Class::get(span.class() as usize));
+    let cells = span.cells() as u32;
+    let Some(class) = span.class() else { return };
     let step = class.size() / UNIT;
-    // SAFETY: callers name a cell of the span.
-    let link = |cell: u32| -> &Mark { unsafe { span.mark(cell as usize * step, class.shift) } };
+    // SAFETY: the numbers are less than how many cells there are.
+    let link = |cell: u32| -> &Mark { unsafe { span.mark(cell as usize * step, class) } };
     for cell in 0..cells {
         link(cell).store((cell as usize * step) as u16, Ordering::Relaxed);
     }
@@ -27,4 +28,5 @@ pub(crate) fn shuffle(span: &Span, mut below: impl FnMut(u32) -> u32) {
     let last = link(below(cells));
     span.free().set(last.load(Ordering::Relaxed));
     last.store(NONE, Ordering::Relaxed);
+    span.linked_all();
 }
