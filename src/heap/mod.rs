@@ -566,7 +566,8 @@ impl<S: Source> Heap<S> {
         let chunk = self.chunk_of(payload).ok_or(Cond::BadAddress)?;
         if chunk.has_spans() {
             let place = self.place(chunk, payload).ok_or(Cond::BadAddress)?;
-            self.give_small(&place, shred);
+            // SAFETY: the caller's promise, passed on.
+            unsafe { self.give_small(&place, shred) };
             return Ok(());
         }
         let header = self.header(payload);
@@ -645,7 +646,8 @@ impl<S: Source> Heap<S> {
             // SAFETY: both cells are live and distinct; this many bytes are in each.
             unsafe { payload.copy_to_nonoverlapping(moved, place.size().min(new.size())) };
             self.become_like(moved, place.kind(), place.is_tainted());
-            self.give_small(&place, false);
+            // SAFETY: the cell was just copied, and by the caller's promise its old address is used no more.
+            unsafe { self.give_small(&place, false) };
             return Ok(NonNull::slice_from_raw_parts(moved, new.size()));
         }
         let header = self.header(payload);

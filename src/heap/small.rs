@@ -36,7 +36,8 @@ pub(super) enum Small {
     Tags,
 }
 
-impl<S: Source> Ground for Under<'_, S> {
+// SAFETY: a segment is a block of the source, as long and as aligned, which nobody else has until it is given back.
+unsafe impl<S: Source> Ground for Under<'_, S> {
     const SEGMENT: usize = 256 << 10;
     const SLICE: usize = 16 << 10;
     const FRONT: usize = size_of::<Chunk>().next_multiple_of(MIN_ALIGN);
@@ -247,7 +248,11 @@ impl<S: Source> Heap<S> {
     }
 
     /// Takes back a cell that lies in a span.
-    pub(super) fn give_small(&self, place: &Place<'_>, shred: bool) {
+    ///
+    /// # Safety
+    ///
+    /// Nothing uses it any more.
+    pub(super) unsafe fn give_small(&self, place: &Place<'_>, shred: bool) {
         let Some(local) = self.spans() else { return };
         let shred = shred || place.is_tainted() || self.id.is_tainted();
         show(place.cell, place.room());

@@ -71,7 +71,8 @@ fn take(layout: Layout) -> Result<(NonNull<u8>, bool), Cond> {
         let most = isize::MAX as usize;
         return if size > most / 2 || align > most / 4 { Err(Cond::BadSize) } else { solo::take(size, align) };
     }
-    Ok((HEAP.take(size, align, note(layout))?, false))
+    // SAFETY: what is longer has pages of its own.
+    Ok((unsafe { HEAP.take(size, align, note(layout)) }?, false))
 }
 
 /// What an address is, if it is that of a live block.
@@ -115,7 +116,8 @@ impl At<'_> {
             At::Block(block) => {
                 // SAFETY: the block's own bytes, used no more.
                 unsafe { wipe_if(shred || block.note() & TAINT != 0, block.payload(), block.room()) };
-                HEAP.give(block);
+                // SAFETY: the caller's promise, passed on: it was found live.
+                unsafe { HEAP.give(block) };
             }
             // SAFETY: the caller's promise, passed on.
             At::Solo(front) => unsafe { solo::give(front, shred) },
@@ -280,7 +282,8 @@ unsafe impl GlobalAlloc for GlobalHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() <= UNIT
             && layout.size() <= MOST
-            && let Some(block) = HEAP.take_hot(class_of(layout.size()), note(layout))
+            // SAFETY: it is no longer than the longest.
+            && let Some(block) = unsafe { HEAP.take_hot(class_of(layout.size()), note(layout)) }
         {
             return block.as_ptr();
         }
@@ -297,7 +300,8 @@ unsafe impl GlobalAlloc for GlobalHeap {
         // SAFETY: the caller's promise: it was handed out. A long block has bytes of its own before its payload too.
         let block = unsafe { Block::of(payload) };
         if !is_solo(layout.size(), layout.align()) && block.note() == note(layout) {
-            return HEAP.give_hot(class_of(layout.size()), block);
+            // SAFETY: its note says that it is live and so long, which is no longer than the longest.
+            return unsafe { HEAP.give_hot(class_of(layout.size()), block) };
         }
         // SAFETY: the caller's promise, passed on.
         unsafe { give_other(payload, layout) };
@@ -330,9 +334,11 @@ unsafe fn regrow(payload: *mut u8, old: Layout, size: usize) -> *mut u8 {
         block.set_note(note(new));
         return payload.as_ptr();
     }
-    let Ok(moved) = HEAP.take(size, old.align(), note(new)) else { return ptr::null_mut() };
+    // SAFETY: it is no longer than the longest.
+    let Ok(moved) = (unsafe { HEAP.take(size, old.align(), note(new)) }) else { return ptr::null_mut() };
     // SAFETY: both blocks are live and distinct; this many bytes are in each.
     unsafe { payload.copy_to_nonoverlapping(moved, old.size().min(size)) };
-    HEAP.give(block);
+    // SAFETY: it is live, and by the caller's promise its old address is used no more.
+    unsafe { HEAP.give(block) };
     moved.as_ptr()
 }

@@ -113,8 +113,13 @@ impl Block {
         unsafe { &*payload.wrapping_sub(HEADER).cast() }
     }
 
-    fn at<'a>(place: *const u8) -> &'a Self {
-        // SAFETY: callers name a place in a segment where a block begins, or is to begin.
+    /// The block that begins at a place, or is to begin there.
+    ///
+    /// # Safety
+    ///
+    /// It is a place in a segment for one.
+    unsafe fn at<'a>(place: *const u8) -> &'a Self {
+        // SAFETY: the caller's promise; a header is only changed through shared references.
         unsafe { &*place.cast() }
     }
 
@@ -154,14 +159,16 @@ impl Block {
 
     /// The block behind, or the end.
     fn after<'a>(&self) -> &'a Self {
-        Self::at(self.place().wrapping_add(self.size()))
+        // SAFETY: blocks fill their segment, and behind the last there is an end.
+        unsafe { Self::at(self.place().wrapping_add(self.size())) }
     }
 
     /// The block in front, which is free.
     fn before<'a>(&self) -> &'a Self {
         // SAFETY: the last word of a free block is its size.
         let size = unsafe { self.place().cast::<usize>().wrapping_sub(1).read() };
-        Self::at(self.place().wrapping_sub(size))
+        // SAFETY: so far in front it begins.
+        unsafe { Self::at(self.place().wrapping_sub(size)) }
     }
 
     /// Makes it a free block of so many bytes, in no bin.
@@ -236,15 +243,23 @@ impl Tags {
         unsafe { self.parts.get_unchecked(at / SEGMENT) }
     }
 
-    fn rack(&self, class: usize) -> &Rack {
-        // SAFETY: callers name a class that has one.
+    /// # Safety
+    ///
+    /// A payload of the class is no longer than [`MOST`].
+    unsafe fn rack(&self, class: usize) -> &Rack {
+        // SAFETY: the caller's promise: such a class has a rack.
         unsafe { self.racks.get_unchecked(class) }
     }
 
     /// A block of a class that is at hand, if one is.
+    ///
+    /// # Safety
+    ///
+    /// A payload of the class is no longer than [`MOST`].
     #[inline(always)]
-    pub(super) fn take_hot(&self, class: usize, note: usize) -> Option<NonNull<u8>> {
-        let rack = self.rack(class);
+    pub(super) unsafe fn take_hot(&self, class: usize, note: usize) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        let rack = unsafe { self.rack(class) };
         // SAFETY: null or a block that is at hand.
         let block = unsafe { rack.first.get().as_ref() }?;
         rack.first.set(block.note.get());
@@ -254,8 +269,13 @@ impl Tags {
     }
 
     /// The same for an alignment: if one of those at hand happens to have it.
-    fn take_aligned(&self, class: usize, align: usize, note: usize) -> Option<NonNull<u8>> {
-        let rack = self.rack(class);
+    ///
+    /// # Safety
+    ///
+    /// As for [`take_hot`](Self::take_hot).
+    unsafe fn take_aligned(&self, class: usize, align: usize, note: usize) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        let rack = unsafe { self.rack(class) };
         let mut link = &rack.first;
         loop {
             // SAFETY: null or a block that is at hand.
@@ -271,9 +291,14 @@ impl Tags {
     }
 
     /// Takes a live block of a class back.
+    ///
+    /// # Safety
+    ///
+    /// So it is, a payload of the class is no longer than [`MOST`], and nothing uses the block any more.
     #[inline(always)]
-    pub(super) fn give_hot(&self, class: usize, block: &Block) {
-        let rack = self.rack(class);
+    pub(super) unsafe fn give_hot(&self, class: usize, block: &Block) {
+        // SAFETY: the caller's promise.
+        let rack = unsafe { self.rack(class) };
         block.note.set(rack.first.replace(block));
         let len = rack.len.get() + 1;
         rack.len.set(len);
@@ -317,14 +342,24 @@ impl Tags {
     }
 
     /// Takes a live block back.
-    pub(super) fn give(&self, block: &Block) {
-        self.give_hot(class_of(block.note() >> ASKED), block);
+    ///
+    /// # Safety
+    ///
+    /// It is live, and nothing uses it any more.
+    pub(super) unsafe fn give(&self, block: &Block) {
+        // SAFETY: the caller's promise; no block is longer than the longest.
+        unsafe { self.give_hot(class_of(block.note() >> ASKED), block) };
     }
 
-    /// A block for a payload and an alignment, together no more than [`MOST`]; with this note.
+    /// A block for a payload and an alignment; with this note.
+    ///
+    /// # Safety
+    ///
+    /// The payload is no longer than [`MOST`], and the alignment no more than that.
     #[inline(never)]
-    pub(super) fn take(&self, size: usize, align: usize, note: usize) -> Result<NonNull<u8>, Cond> {
-        if let Some(block) = self.take_aligned(class_of(size), align, note) {
+    pub(super) unsafe fn take(&self, size: usize, align: usize, note: usize) -> Result<NonNull<u8>, Cond> {
+        // SAFETY: the caller's promise.
+        if let Some(block) = unsafe { self.take_aligned(class_of(size), align, note) } {
             return Ok(block);
         }
         let needs = needs(size);
@@ -392,7 +427,8 @@ impl Tags {
         self.part(run.start.addr().get()).set(Part::Segment);
         self.held.set(self.held.get() + SEGMENT);
         self.used.set(self.used.get() + WHOLE);
-        let block = Block::at(inside(run.start, MAP).as_ptr());
+        // SAFETY: behind the map there is room for one.
+        let block = unsafe { Block::at(inside(run.start, MAP).as_ptr()) };
         block.head.set(WHOLE | USED);
         block.after().head.set(USED);
         block.mark();
@@ -484,7 +520,8 @@ impl Tags {
 
     /// Cuts a block that is not free in two; the second.
     fn split<'a>(&self, block: &Block, at: usize) -> &'a Block {
-        let rest = Block::at(block.place().wrapping_add(at));
+        // SAFETY: callers leave room for one, in a block that is theirs.
+        let rest = unsafe { Block::at(block.place().wrapping_add(at)) };
         rest.head.set((block.size() - at) | USED);
         rest.set_note(0);
         rest.mark();
@@ -528,13 +565,15 @@ impl Tags {
         if unsafe { byte.read() } & bit == 0 {
             return None;
         }
-        let block = Block::at(place);
+        // SAFETY: the map says that one begins there.
+        let block = unsafe { Block::at(place) };
         (block.note() & LIVE != 0).then_some(block)
     }
 
     /// Visits all blocks of a segment.
     pub(super) fn each(segment: *const u8, visit: &mut dyn FnMut(&Block)) {
-        let mut block = Block::at(segment.wrapping_add(MAP));
+        // SAFETY: callers name a segment, in which the first block is behind the map.
+        let mut block = unsafe { Block::at(segment.wrapping_add(MAP)) };
         while block.size() > 0 {
             visit(block);
             block = block.after();
@@ -566,7 +605,8 @@ impl Tags {
 
     /// Proves the structure of a segment.
     pub(super) fn check(&self, segment: *const u8) -> Result<(), Broken> {
-        let (mut block, mut in_front) = (Block::at(segment.wrapping_add(MAP)), None::<&Block>);
+        // SAFETY: callers name a segment, in which the first block is behind the map.
+        let (mut block, mut in_front) = (unsafe { Block::at(segment.wrapping_add(MAP)) }, None::<&Block>);
         let end = segment.addr() + MAP + WHOLE;
         while block.place().addr() < end {
             let (byte, bit) = block.bit();

@@ -147,7 +147,8 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
             misuse("a block is freed with another size than it has");
         }
     }
-    Place { cell: block, span, mark, is }.give(false);
+    // SAFETY: it is live, and by the caller's promise nothing uses it any more.
+    unsafe { Place { cell: block, span, mark, is }.give(false) };
 }
 
 // SAFETY: blocks are cells of spans, runs of slices or pages, which overlap no other and stay until they are freed;
@@ -272,12 +273,14 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
             // SAFETY: the caller's promise: a run lies in a span.
             let span = unsafe { Layer::span_of(block) };
             let own = here().filter(|local| ptr::eq(*local, span.owner()));
-            if own.is_some_and(|local| local.change_run::<Process>(span, new.size())) {
+            // SAFETY: a run of this local.
+            if own.is_some_and(|local| unsafe { local.change_run::<Process>(span, new.size()) }) {
                 return block;
             }
         }
         (Way::Solo, Way::Solo) => {
-            return solo::change(cell, new.size()).map_or(ptr::null_mut(), NonNull::as_ptr);
+            // SAFETY: the caller's promise, passed on.
+            return unsafe { solo::change(cell, new.size()) }.map_or(ptr::null_mut(), NonNull::as_ptr);
         }
         _ => {}
     }

@@ -195,7 +195,8 @@ impl Pool {
     }
 }
 
-impl Ground for Process {
+// SAFETY: a segment is pages of the system's, as long and as aligned, which nobody else has until they are given back.
+unsafe impl Ground for Process {
     const SEGMENT: usize = SEGMENT;
     const SLICE: usize = SLICE;
     const FRONT: usize = size_of::<Front>();

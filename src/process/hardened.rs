@@ -123,7 +123,8 @@ impl Ward {
         if !unsafe { is_filled(cell, place.room()) } {
             misuse(AFTER);
         }
-        place.home(Some(local));
+        // SAFETY: it waited, so nothing uses it.
+        unsafe { place.home(Some(local)) };
         true
     }
 }
@@ -222,7 +223,11 @@ pub(super) fn arrange(local: &Local, span: &Span) {
 }
 
 /// Takes back a live cell of a span, or a run. Refused, it is as it was.
-pub(super) fn release(place: &Place<'_>, shred: bool) -> Result<(), Cond> {
+///
+/// # Safety
+///
+/// Nothing uses it any more.
+pub(super) unsafe fn release(place: &Place<'_>, shred: bool) -> Result<(), Cond> {
     let mut mark = place.mark.load(Ordering::Relaxed);
     loop {
         if mark & LIVE == 0 {
@@ -241,16 +246,25 @@ pub(super) fn release(place: &Place<'_>, shred: bool) -> Result<(), Cond> {
     show(place.cell, place.room());
     // SAFETY: the cell's own bytes, used no more.
     unsafe { wipe_if(shred || mark & TAINT != 0, place.cell, place.room()) };
-    if with(|local| wait(local, place)).is_err() {
-        place.home(here());
+    // SAFETY: the caller's promise: its mark says that it waits.
+    if with(|local| unsafe { wait(local, place) }).is_err() {
+        // SAFETY: as above.
+        unsafe { place.home(here()) };
     }
     Ok(())
 }
 
 /// Lets a cell wait, and those go for which there is no room then.
-fn wait(local: &Local, place: &Place<'_>) {
+///
+/// # Safety
+///
+/// Nothing uses it any more, and its mark says that it waits.
+unsafe fn wait(local: &Local, place: &Place<'_>) {
     let len = place.room();
-    let Some(ward) = ward(local).filter(|_| len <= LONG) else { return place.home(Some(local)) };
+    let Some(ward) = ward(local).filter(|_| len <= LONG) else {
+        // SAFETY: the caller's promise.
+        return unsafe { place.home(Some(local)) };
+    };
     while ward.len.get() == MOST || ward.bytes.get() + len > BYTES {
         ward.pop(local);
     }
@@ -314,7 +328,8 @@ fn demand<'a>(block: NonNull<u8>, layout: Layout) -> Option<Place<'a>> {
 /// If it is one, nothing uses it any more.
 pub(super) unsafe fn dealloc(block: NonNull<u8>, layout: Layout) -> bool {
     let answer = match demand(block, layout) {
-        Some(place) => release(&place, false),
+        // SAFETY: the caller's promise, passed on.
+        Some(place) => unsafe { release(&place, false) },
         None if !is_sealed(block, layout.size()) => Err(Cond::FailAssert),
         // SAFETY: it is a live block, and by the caller's promise used no more.
         None => unsafe { solo::give(block, false) },

@@ -37,8 +37,13 @@ fn occupy(state: u8) -> Result<&'static Local, Cond> {
     }
     use kmem_platform::{Native, Platform};
 
-    let place = Native.map(size_of::<Local>())?.start.cast::<Local>();
-    // SAFETY: fresh pages, which are zero, at least as long and as aligned, and stay.
+    let run = Native.map(size_of::<Local>())?;
+    let place = run.start.cast::<Local>();
+    if !run.zeroed {
+        // SAFETY: the pages are ours, and at least as long and as aligned.
+        unsafe { place.write_bytes(0, 1) };
+    }
+    // SAFETY: as above, all zero, and they stay.
     let local: &Local = unsafe { Local::found(place) };
     local.state.store(state, Ordering::Relaxed);
     let mut first = ALL.load(Ordering::Relaxed);

@@ -181,23 +181,33 @@ impl Place<'_> {
     }
 
     /// Takes the cell back.
-    fn give(&self, shred: bool) {
+    ///
+    /// # Safety
+    ///
+    /// It is live, and nothing uses it any more.
+    unsafe fn give(&self, shred: bool) {
         let shred = shred || self.mark.load(Ordering::Relaxed) & TAINT != 0;
         show(self.cell, self.room());
         // SAFETY: the cell's own bytes, used no more.
         unsafe { wipe_if(shred, self.cell, self.room()) };
-        self.home(here());
+        // SAFETY: the caller's promise.
+        unsafe { self.home(here()) };
     }
 
-    /// Hands the cell, which nothing uses any more, to its owner: this local, or from here another.
-    fn home(&self, local: Option<&Local>) {
+    /// Hands the cell to its owner: this local, or from here another.
+    ///
+    /// # Safety
+    ///
+    /// Nothing uses it any more, and its mark says so or does not matter.
+    unsafe fn home(&self, local: Option<&Local>) {
         let owner = self.span.owner();
         let is_own = local.is_some_and(|local| core::ptr::eq(local, owner));
         if !self.span.is_run() {
             hide(self.cell, self.room());
         }
         match (self.span.class(), local) {
-            (None, Some(local)) if is_own => local.give_run(&Process, self.span, self.mark),
+            // SAFETY: a run of this local, with its mark, used no more.
+            (None, Some(local)) if is_own => unsafe { local.give_run(&Process, self.span, self.mark) },
             // SAFETY: a cell of this local's span, with its mark, used no more.
             (Some(class), Some(local)) if is_own => unsafe {
                 local.give(&Process, self.span, class, self.cell, self.mark);
@@ -310,7 +320,8 @@ fn remark(payload: NonNull<u8>, change: impl Fn(u16) -> u16) -> Result<(), Cond>
 unsafe fn give(payload: NonNull<u8>, shred: bool) -> Result<(), Cond> {
     let at = at(&pool(), payload)?;
     match at {
-        At::Span(place) => hardened::release(&place, shred),
+        // SAFETY: the caller's promise, passed on: the place of a live cell.
+        At::Span(place) => unsafe { hardened::release(&place, shred) },
         At::Solo(payload, found) if !is_sealed(payload, found.size) => Err(Cond::FailAssert),
         // SAFETY: the caller's promise, passed on.
         At::Solo(payload, _) => unsafe { solo::give(payload, shred) },
@@ -345,7 +356,8 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
             }
             let own = here().filter(|local| core::ptr::eq(*local, place.span.owner()));
             let done = match own {
-                Some(local) => local.change_run::<Process>(place.span, size + CANARY),
+                // SAFETY: a run of this local.
+                Some(local) => unsafe { local.change_run::<Process>(place.span, size + CANARY) },
                 // Another's slices are not ours to give back.
                 None => size + CANARY <= place.room(),
             };
@@ -362,7 +374,8 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
             }
             // Where the block is copied and not moved, what it leaves is wiped.
             if !found.tainted || cfg!(target_os = "linux") && found.align <= ground::page() {
-                match solo::change(payload, size + CANARY) {
+                // SAFETY: the caller's promise, passed on.
+                match unsafe { solo::change(payload, size + CANARY) } {
                     Ok(payload) => {
                         seal(payload, size);
                         return Ok(payload);

@@ -397,7 +397,11 @@ pub(super) unsafe fn give(payload: NonNull<u8>, shred: bool) -> Result<(), Cond>
 }
 
 /// Gives a block another length where it is or, if its bytes may stay behind, elsewhere; refused, it stays as it was.
-pub(super) fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond> {
+///
+/// # Safety
+///
+/// If the address returned is another, the old one is gone; nobody else uses the block meanwhile.
+pub(super) unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond> {
     let (before, needs) = {
         let mut pool = pool();
         let solo: *const Solo = pool.solos.find(payload.addr().get()).ok_or(Cond::BadAddress)?;

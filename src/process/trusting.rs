@@ -33,8 +33,13 @@ pub(super) const fn is_sealed(_: NonNull<u8>, _: usize) -> bool {
 }
 
 /// Takes back a live cell of a span.
-pub(super) fn release(place: &Place<'_>, shred: bool) -> Result<(), Cond> {
-    place.give(shred);
+///
+/// # Safety
+///
+/// Nothing uses it any more.
+pub(super) unsafe fn release(place: &Place<'_>, shred: bool) -> Result<(), Cond> {
+    // SAFETY: the caller's promise.
+    unsafe { place.give(shred) };
     Ok(())
 }
 

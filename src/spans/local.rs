@@ -252,7 +252,11 @@ impl Local {
 
     #[cfg(feature = "platform")]
     /// Gives a run another length where it is, if that can be.
-    pub(crate) fn change_run<G: Ground>(&self, span: &Span, asked: usize) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// It is a live run of this owner, and what is behind its new length is used no more.
+    pub(crate) unsafe fn change_run<G: Ground>(&self, span: &Span, asked: usize) -> bool {
         let (old, new) = (span.slices(), asked.max(1).div_ceil(G::SLICE));
         let segment = span.segment::<G>();
         if new > old {
@@ -278,7 +282,11 @@ impl Local {
 
     #[cfg(feature = "platform")]
     /// Takes a run back.
-    pub(crate) fn give_run<G: Ground>(&self, ground: &G, span: &Span, mark: &Mark) {
+    ///
+    /// # Safety
+    ///
+    /// It is a live run of this owner, with its mark, and not used any more.
+    pub(crate) unsafe fn give_run<G: Ground>(&self, ground: &G, span: &Span, mark: &Mark) {
         mark.store(NONE, Ordering::Relaxed);
         span.used().set(0);
         self.count_run::<G>(span);

@@ -151,7 +151,12 @@ seen! {
 }
 
 /// Where segments come from, and how they are divided.
-pub(crate) trait Ground {
+///
+/// # Safety
+///
+/// A segment is as long and as aligned as is said, was [founded](Spans::found) by this ground, and is whose it was given
+/// to alone until it is given back.
+pub(crate) unsafe trait Ground {
     /// Bytes of a segment, and what it is aligned to.
     const SEGMENT: usize;
     /// Bytes of a slice; at most 64 make a segment.

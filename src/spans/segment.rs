@@ -436,12 +436,14 @@ impl Span {
         if more == 0 {
             return 0;
         }
-        let end = (first + more) as usize * step;
-        for unit in (first as usize * step..end).step_by(step) {
-            let next = if unit + step == end { NONE } else { (unit + step) as u16 };
+        let mut unit = first as usize * step;
+        for _ in 1..more {
             // SAFETY: a cell of this span.
-            unsafe { self.mark(unit, class) }.store(next, Ordering::Relaxed);
+            unsafe { self.mark(unit, class) }.store((unit + step) as u16, Ordering::Relaxed);
+            unit += step;
         }
+        // SAFETY: as above.
+        unsafe { self.mark(unit, class) }.store(NONE, Ordering::Relaxed);
         self.free.set((first as usize * step) as u16);
         self.linked.set(first + more);
         self.hole.set(self.hole.get().saturating_sub(more * size as u32));
