@@ -21,9 +21,9 @@
 //! of cells that others freed ([`Span::remote`](segment::Span)) and the local's [mail](mail) are touched by others.
 //!
 //! Invariants: a segment's free slices are in no span; a span's free cells, those that were freed from elsewhere
-//! and not yet taken in, and its live ones are all of its cells, and it counts those that are not on its own list;
-//! a span with free cells is the current one of its class or on the list of its class; a few cells of
-//! each class are *hot*: freed last, handed out next, on no list, and not live.
+//! and not yet taken in, those that were never used, and its live ones are all of its cells, and it counts those that it
+//! has on its list and those that it does not have any more; a span with free cells is the current one of its class or
+//! on the list of its class; a few cells of each class are *hot*: freed last, handed out next, on no list, and not live.
 
 #![cfg_attr(
     all(target_arch = "wasm32", not(target_feature = "atomics")),
