@@ -206,11 +206,9 @@ fn needs(size: usize) -> usize {
     size_of_class(class_of(size)) + HEADER
 }
 
-/// How many of a class are kept at hand, before half of them are put between their neighbours.
-#[inline(always)]
-const fn most_hot(class: usize) -> usize {
-    if class <= class_of(1024) { 16 } else { 4 }
-}
+/// How many of a class are kept at hand, before half of them are put between their neighbours, and how many bytes.
+const MOST_HOT: usize = 16;
+const HOT_BYTES: usize = MOST + LEAST;
 
 impl Rack {
     const fn new() -> Self {
@@ -302,8 +300,8 @@ impl Tags {
         block.note.set(rack.first.replace(block));
         let len = rack.len.get() + 1;
         rack.len.set(len);
-        if len > most_hot(class) {
-            self.spill(rack, most_hot(class) / 2);
+        if len > MOST_HOT || len * block.size() > HOT_BYTES {
+            self.spill(rack, len / 2);
         }
     }
 

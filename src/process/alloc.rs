@@ -11,7 +11,7 @@ use super::{
     way, with,
 };
 use crate::poison::{hide, show};
-use crate::spans::{Class, LIVE, LOOSE, Local, SLACK, TAINT};
+use crate::spans::{Class, LIVE, LOOSE, SLACK, TAINT};
 use crate::{Decay, Global, GlobalHeap};
 
 impl GlobalHeap {
@@ -90,7 +90,7 @@ fn quick(layout: Layout) -> Option<Class> {
     if cfg!(feature = "hardened") { None } else { plain(layout) }
 }
 
-/// A block that is no cell at hand of the calling thread goes back.
+/// A block goes back that is no plain cell, or with which something is wrong.
 ///
 /// # Safety
 ///
@@ -111,29 +111,6 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
     // SAFETY: the caller's promise: it lies in a span.
     let span = unsafe { Layer::span_of(block.as_ptr()) };
     let span_class = span.class();
-    if let Some(class) = class.filter(|class| span.is_of(*class)) {
-        // SAFETY: a cell of this span, which has this class.
-        let mark = unsafe { span.mark(span.unit_of(block), class) };
-        let post = |local: &Local| {
-            let is_other = !ptr::eq(local, span.owner());
-            if is_other {
-                hide(block, class.size());
-                // SAFETY: a cell of another's span, with its mark, used no more.
-                unsafe { local.post(span, block, mark, look_after) };
-            }
-            is_other
-        };
-        if mark.load(Ordering::Relaxed) & (LIVE | TAINT) == LIVE {
-            // A thread that only frees begins to have a part of the heap by it.
-            let posted = match here() {
-                Some(local) => post(local),
-                None => cfg!(feature = "std") && with(post) == Ok(true),
-            };
-            if posted {
-                return;
-            }
-        }
-    }
     let Some(mark) = span.mark_at(block.addr().get()) else { misuse("what is freed is inside a block") };
     let is = mark.load(Ordering::Relaxed);
     if is & LIVE == 0 {
@@ -146,6 +123,10 @@ unsafe fn give_other(block: NonNull<u8>, layout: Layout) {
         if !is_loose {
             misuse("a block is freed with another size than it has");
         }
+    }
+    if cfg!(feature = "std") && here().is_none() {
+        // A thread that only frees begins to have a part of the heap by it.
+        let _ = with(|_| ());
     }
     // SAFETY: it is live, and by the caller's promise nothing uses it any more.
     unsafe { Place { cell: block, span, mark, is }.give(false) };
@@ -193,13 +174,18 @@ unsafe impl GlobalAlloc for GlobalHeap {
             // SAFETY: the caller's promise: a block with such a layout lies in a span.
             let span = unsafe { Layer::span_of(block) };
             // That it is a cell's first byte is not asked here; that it is live, always.
-            if ptr::eq(span.owner(), local) && span.is_of(class) {
+            if span.is_of(class) {
                 // SAFETY: a cell of this span, which has this class.
                 let mark = unsafe { span.mark(span.unit_of(cell), class) };
                 if mark.load(Ordering::Relaxed) & (LIVE | TAINT) == LIVE {
                     hide(cell, class.size());
-                    // SAFETY: a cell of this local's span, with its mark, used no more.
-                    unsafe { local.give(&Process, span, class, cell, mark) };
+                    if ptr::eq(span.owner(), local) {
+                        // SAFETY: a cell of this local's span, with its mark, used no more.
+                        unsafe { local.give(&Process, span, class, cell, mark) };
+                    } else {
+                        // SAFETY: a cell of another's span, with its mark, used no more.
+                        unsafe { local.post(span, class, cell, mark, look_after) };
+                    }
                     return;
                 }
             }

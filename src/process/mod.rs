@@ -213,7 +213,7 @@ impl Place<'_> {
                 local.give(&Process, self.span, class, self.cell, self.mark);
             },
             // SAFETY: a cell of another's span, with its mark, used no more.
-            (Some(_), Some(local)) => unsafe { local.post(self.span, self.cell, self.mark, look_after) },
+            (Some(class), Some(local)) => unsafe { local.post(self.span, class, self.cell, self.mark, look_after) },
             _ => {
                 // SAFETY: a span's owner stays for ever.
                 let owner = unsafe { &*owner };

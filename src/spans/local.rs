@@ -401,11 +401,11 @@ impl Local {
     ///
     /// # Safety
     ///
-    /// It is a cell of that span, with that mark, and not used any more.
+    /// It is a cell of that span, which has this class, with that mark, and not used any more.
     #[cfg(feature = "platform")]
-    pub(crate) unsafe fn post(&self, span: &Span, cell: NonNull<u8>, mark: &Mark, look: fn(&Self)) {
+    pub(crate) unsafe fn post(&self, span: &Span, class: Class, cell: NonNull<u8>, mark: &Mark, look: fn(&Self)) {
         // SAFETY: the caller's promise.
-        unsafe { self.parcels.post(span, cell, mark, look) };
+        unsafe { self.parcels.post(span, class, cell, mark, look) };
     }
 
     /// Sends home what waits.

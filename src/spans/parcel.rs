@@ -5,13 +5,13 @@ use core::ptr;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use super::{Local, Mark, NONE, Span, mail};
+use super::{Class, Local, Mark, NONE, Span, mail};
 
 /// How many spans' cells wait at a time.
 const PARCELS: usize = 32;
-/// How many cells wait, of one span and of all.
+/// How many cells of one span wait, and how many bytes of all.
 const PARCEL: u16 = 64;
-const WAITING: u32 = 256;
+const WAITING: usize = 256 << 10;
 
 /// A chain of marks of cells of one span. All zero, there is none.
 struct Parcel {
@@ -22,14 +22,15 @@ struct Parcel {
     last: Var<*const Mark>,
 }
 
-/// Cells that wait, by their span's place in its segment; and how many came since all were sent.
+/// Cells that wait, by their span's place in its segment; and how many bytes came since all were sent.
 pub(super) struct Parcels {
     each: [Parcel; PARCELS],
-    waiting: Var<u32>,
+    waiting: Var<usize>,
 }
 
 impl Parcel {
     /// Sends the cells home, if there are any, and lets somebody look into the owner's mail.
+    #[inline(never)]
     fn send(&self, look: fn(&Local)) {
         // SAFETY: null or a span with cells that its owner has not taken in: it is there.
         let Some(span) = (unsafe { self.span.replace(ptr::null()).as_ref() }) else { return };
@@ -44,14 +45,14 @@ impl Parcel {
 }
 
 impl Parcels {
-    /// Takes a cell of another owner's span, to send it home with others of that span. At most [`WAITING`] cells wait,
-    /// until more come or all are sent.
+    /// Takes a cell of another owner's span, to send it home with others of that span. About [`WAITING`] bytes wait at
+    /// most, until more come or all are sent.
     ///
     /// # Safety
     ///
-    /// It is a cell of that span, with that mark, and not used any more.
+    /// It is a cell of that span, which has this class, with that mark, and not used any more.
     #[expect(clippy::cast_possible_truncation, reason = "units of a span are fewer than 2^15")]
-    pub(super) unsafe fn post(&self, span: &Span, cell: NonNull<u8>, mark: &Mark, look: fn(&Local)) {
+    pub(super) unsafe fn post(&self, span: &Span, class: Class, cell: NonNull<u8>, mark: &Mark, look: fn(&Local)) {
         let parcel = &self.each[span.slice() % PARCELS];
         if ptr::eq(parcel.span.get(), span) {
             mark.store(parcel.first.get(), Ordering::Relaxed);
@@ -64,9 +65,9 @@ impl Parcels {
             parcel.last.set(mark);
         }
         parcel.first.set(span.unit_of(cell) as u16);
-        let waiting = self.waiting.get() + 1;
+        let waiting = self.waiting.get() + class.size();
         self.waiting.set(waiting);
-        if waiting == WAITING {
+        if waiting >= WAITING {
             self.send_all(look);
         } else if parcel.count.get() == PARCEL {
             parcel.send(look);
