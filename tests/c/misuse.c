@@ -434,6 +434,12 @@ static void nowhere_to_write(void) {
     IS(kmdup(NULL, kmstat(NULL)), kmcond_bad_address);
     IS(kmtreeon(node, NULL, NULL), kmcond_bad_address);
     IS(kmtreetype(node, NULL), kmcond_bad_address);
+    /* Nor is anything made that nobody would have: there is room for ever. */
+    kmptr ptr = kmstatn(fixed_node, 64);
+    ptr.kind = kmkind_tree;
+    for (int i = 0; i < 200; i++) IS(kmdup(NULL, ptr), kmcond_bad_address);
+    OK(kmdup(&ptr, ptr));
+    OK(kmfree(ptr));
 }
 
 static const struct {
