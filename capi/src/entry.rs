@@ -299,6 +299,10 @@ pub fn make<T: Placed>(
             (block, Lies::In(NonNull::from(host)), layout.size())
         }
         Home::Fixed(bytes, len) => {
+            // No object is longer, and none reaches over the end of all addresses.
+            if isize::try_from(len).is_err() || bytes.addr().get().checked_add(len).is_none() {
+                return Err(Cond::BadSize);
+            }
             let pad = bytes.addr().get().wrapping_neg() & (MIN_ALIGN - 1);
             let len = len.checked_sub(pad).filter(|len| *len >= layout.size()).ok_or(Cond::NoRoom)?;
             // SAFETY: the caller's bytes are longer than this.

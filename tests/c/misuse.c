@@ -416,6 +416,19 @@ static void bytes_that_a_store_has(void) {
     IS(kmheapif(&fifth, room.bytes, 64), kmcond_no_room);
     OK(kmheapif(&fifth, room.bytes + 3, sizeof room.bytes - 3));
     OK(kmheapx(fifth));
+    /* Longer than any object, and over the end of all addresses. */
+    static const size_t lens[] = {SIZE_MAX, SIZE_MAX - 16, SIZE_MAX / 2 + 1};
+    kmheap *none = NULL;
+    for (int i = 0; i < 3; i++) {
+        IS(kmheapif(&none, room.bytes, lens[i]), kmcond_bad_size);
+        IS(kmlinif(&second, room.bytes, lens[i]), kmcond_bad_size);
+        IS(kmpoolif(&third, 8, room.bytes, lens[i]), kmcond_bad_size);
+        IS(kmtreeif(&fourth, room.bytes, lens[i]), kmcond_bad_size);
+    }
+    IS(kmheapif(&none, (void *)(uintptr_t)0xfffffffffffff000u, 8192), kmcond_bad_size);
+    CHECK(!none && !second && !third && !fourth);
+    OK(kmheapif(&fifth, room.bytes, sizeof room.bytes));
+    OK(kmheapx(fifth));
 }
 
 static void nowhere_to_write(void) {
