@@ -94,9 +94,9 @@ unsafe impl Source for Own {
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
         let now = unsafe { self.reuse.resize(block, old, new) }?;
-        // A large one has gone with its chunk.
-        if now.cast() != block && granule(block).is_some() {
-            // SAFETY: it is free, and in the region.
+        // A large one has gone with its chunk, and another thread's may be there already.
+        if now.cast() != block && old.size() <= Reuse::<Granules>::LARGE {
+            // SAFETY: it is free, and stays in the region.
             unsafe { mark_freed(block) };
         }
         Ok(now)

@@ -6,10 +6,8 @@
 #define _GNU_SOURCE
 #endif
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "check.h"
+#include "children.h"
 
 /* Addresses at which there is no cell of anybody's. */
 static void *wild[10];
@@ -45,6 +43,7 @@ static kmpool *pool;
 static kmtree *fixed_tree, *guest_tree, *own_tree;
 
 static void set_up(void) {
+    find_wild();
     static union { unsigned char bytes[8192]; long double aligned; } room;
     OK(kmheapi(&heap));
     OK(kmlini(&lin, 0));
@@ -455,10 +454,7 @@ static void nowhere_to_write(void) {
     OK(kmfree(ptr));
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} cases[] = {
+static const struct child cases[] = {
     {"foreign", foreign},
     {"foreign as a store", foreign_as_a_store},
     {"a store of another kind", a_store_of_another_kind},
@@ -476,25 +472,5 @@ static const struct {
 };
 
 int main(void) {
-    int count = (int)(sizeof cases / sizeof *cases), failed = 0;
-    for (int i = 0; i < count; i++) {
-        fflush(NULL);
-        pid_t pid = fork();
-        CHECK(pid >= 0);
-        if (pid == 0) {
-            find_wild();
-            set_up();
-            cases[i].run();
-            tear_down();
-            printf("misuse: %s: %d checks\n", cases[i].name, checks);
-            exit(0);
-        }
-        int status;
-        CHECK(waitpid(pid, &status, 0) == pid);
-        if (status != 0) {
-            fprintf(stderr, "misuse: %s: status %d\n", cases[i].name, status);
-            failed++;
-        }
-    }
-    return failed > 0;
+    return run_children("misuse", cases, (int)(sizeof cases / sizeof *cases), set_up, tear_down) > 0;
 }
