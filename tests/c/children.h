@@ -25,6 +25,8 @@ static int run_children(const char *program, const struct child *cases, int coun
         pid_t pid = fork();
         CHECK(pid >= 0);
         if (pid == 0) {
+            /* Who waits for ever is killed. */
+            alarm(300);
             before();
             cases[i].run();
             after();

@@ -90,7 +90,7 @@ pub unsafe extern "C" fn kmrefu(cell: *mut c_void) -> Answer {
     answer(counted(cell).and_then(|hit| unsafe { refs::upref_shared(hit.found.payload) }).map(drop))
 }
 
-/// One reference fewer: the last one releases the cell.
+/// One reference fewer: the last one releases the cell. Of two that drop it at once, one is told `in_use` or `bad_address`.
 ///
 /// # Safety
 ///
