@@ -805,7 +805,7 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// `in_use` if it is being released.
+    /// `in_use` if it is being released, or while a guard is asked or the tree is walked.
     ///
     /// # Safety
     ///
@@ -813,7 +813,9 @@ impl<S: Source> Tree<S> {
     #[cfg(feature = "shred")]
     pub unsafe fn taint_node(&self, node: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
-        self.taint_it(unsafe { self.node(node) }?);
+        let node = unsafe { self.node(node) }?;
+        self.thaw()?;
+        self.taint_it(node);
         Ok(())
     }
 

@@ -70,7 +70,8 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// What the source says: the node then has the name that it had; `in_use` if the node is being released.
+    /// What the source says: the node then has the name that it had; `in_use` if the node is being released, or while a
+    /// guard is asked or the tree is walked.
     ///
     /// # Safety
     ///
@@ -78,6 +79,7 @@ impl<S: Source> Tree<S> {
     pub unsafe fn set_name(&self, node: NonNull<u8>, name: Option<&CStr>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
+        self.thaw()?;
         let new = match name {
             None => None,
             Some(name) => {

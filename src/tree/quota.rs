@@ -103,7 +103,7 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// What the source says; `in_use` if the node is being released.
+    /// What the source says; `in_use` if the node is being released, or while a guard is asked or the tree is walked.
     ///
     /// # Safety
     ///
@@ -111,6 +111,7 @@ impl<S: Source> Tree<S> {
     pub unsafe fn set_quota(&self, node: NonNull<u8>, bytes: Option<usize>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
+        self.thaw()?;
         match bytes {
             Some(bytes) => {
                 let used = node.subtree_size();
