@@ -9,6 +9,7 @@ use core::alloc::Layout;
 use core::cell::Cell as Var;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use kmem::{Cond, Found, Global, Grant, Headers, Heap, Kind, Lin, MIN_ALIGN, Pool, Source, Store, Tree};
 
@@ -73,14 +74,15 @@ pub struct Entry {
     layout: Layout,
     /// The home, by a pointer that is good for all of it.
     base: NonNull<u8>,
-    /// Ranges of other stores that lie in this one's memory. Changed under the registry's lock.
-    pub guests: Var<usize>,
+    /// Ranges of other stores that lie in this one's memory. Changed under the registry's lock; whoever makes a store in
+    /// a cell of this one may be on another thread.
+    guests: AtomicUsize,
     /// Calls that are under way and run code of the caller's, which must not destroy the store.
     busy: Var<usize>,
     /// Of a region: the serial number behind that of the newest mark, and what that was when a guest took its newest
-    /// block.
-    pub marked: Var<usize>,
-    stamp: Var<usize>,
+    /// block or was made in a cell.
+    marked: AtomicUsize,
+    stamp: AtomicUsize,
 }
 
 /// Where a store lies.
@@ -166,8 +168,8 @@ impl Entry {
     }
 
     const fn new(form: Form, lies: Lies, layout: Layout, base: NonNull<u8>, home: Range) -> Self {
-        let [guests, busy, marked, stamp] = [const { Var::new(0) }; 4];
-        Self { home, form, lies, layout, base, guests, busy, marked, stamp }
+        let [guests, marked, stamp] = [const { AtomicUsize::new(0) }; 3];
+        Self { home, form, lies, layout, base, guests, busy: Var::new(0), marked, stamp }
     }
 
     /// The store, whose type is known from its form.
@@ -220,26 +222,55 @@ impl Entry {
         Busy { entry: self }
     }
 
+    /// Whether another store stands in this one.
+    #[inline]
+    pub fn has_guests(&self) -> bool {
+        self.guests.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes a guest; the registry's lock is held.
+    pub fn arrives(&self) {
+        self.guests.fetch_add(1, Ordering::Relaxed);
+        self.has_given();
+    }
+
+    /// Notes that one has gone; the registry's lock is held.
+    pub fn leaves(&self) {
+        self.guests.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a region's newest mark is this one.
+    pub fn is_marked(&self, serial: usize) {
+        self.marked.store(serial + 1, Ordering::Relaxed);
+    }
+
+    /// Notes that a guest has a block that may lie behind the newest mark.
+    pub fn has_given(&self) {
+        self.stamp.store(self.marked.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// # Errors
     ///
     /// `in_use` while another store stands in this one, or code of the caller's runs in the midst of a call.
     pub fn at_rest(&self) -> Result<(), Cond> {
-        let guests = self.guests.get() > 0 && !seeded("a_host_goes_before_its_guest");
+        let guests = self.has_guests() && !seeded("a_host_goes_before_its_guest");
         if guests || self.busy.get() > 0 { Err(Cond::InUse) } else { Ok(()) }
     }
 
     /// Whether a region may be rewound to a mark: no store stands behind it.
     pub fn may_rewind(&self, serial: usize) -> Result<(), Cond> {
-        let newer = self.guests.get() == 0 || serial >= self.stamp.get() || seeded("a_rewind_takes_a_guests_block");
+        let newer = !self.has_guests()
+            || serial >= self.stamp.load(Ordering::Relaxed)
+            || seeded("a_rewind_takes_a_guests_block");
         if self.busy.get() == 0 && newer { Ok(()) } else { Err(Cond::InUse) }
     }
 
     /// Memory for something of another store, from this one.
     pub fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
         let mark = Self::guest_mark(self.kind());
-        self.stamp.set(self.marked.get());
         with_store!(self, store => {
             let grant = Source::grant(store, layout)?;
+            self.has_given();
             // SAFETY: just allocated.
             unsafe { store.set_kind(grant.bytes.cast(), mark) };
             Ok(grant)

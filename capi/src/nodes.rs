@@ -202,7 +202,11 @@ unsafe impl Source for Guest {
 
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
-        with_store!(self.host(), store => unsafe { Source::resize(store, block, old, new) })
+        let now = with_store!(self.host(), store => unsafe { Source::resize(store, block, old, new) })?;
+        if now.cast() != block {
+            self.host().has_given();
+        }
+        Ok(now)
     }
 
     fn least_align(&self) -> usize {

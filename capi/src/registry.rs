@@ -203,7 +203,7 @@ pub unsafe fn register(range: NonNull<Range>, host: Option<&Entry>) -> Result<()
     range.host.set(host.map_or_else(|| Ranges::host(outer, range.start), ptr::from_ref));
     // SAFETY: null, or a store that is there.
     if let Some(host) = unsafe { range.host.get().as_ref() } {
-        host.guests.set(host.guests.get() + 1);
+        host.arrives();
     }
     ranges.insert(range);
     Ok(())
@@ -217,19 +217,20 @@ pub unsafe fn register(range: NonNull<Range>, host: Option<&Entry>) -> Result<()
 pub unsafe fn forget(range: NonNull<Range>) {
     // SAFETY: the caller's promise.
     let range = unsafe { range.as_ref() };
+    let entry = range.owner.as_ptr();
     let ranges = RANGES.lock();
     ranges.remove(range);
-    // SAFETY: null, or a store that is there as long as it has a guest.
-    if let Some(host) = unsafe { range.host.get().as_ref() } {
-        host.guests.set(host.guests.get() - 1);
-    }
-    let entry = range.owner.as_ptr();
     // The home is the last that a store has.
     if ptr::addr_eq(range, entry) {
         let slot = known(entry.addr() + ENTRY);
         if slot.load(Ordering::Relaxed) == entry && !seeded("a_store_is_known_when_it_has_gone") {
             slot.store(ptr::null_mut(), Ordering::Release);
         }
+    }
+    // Last: the range lies in the host's memory, which may go then.
+    // SAFETY: null, or a store that is there as long as it has a guest.
+    if let Some(host) = unsafe { range.host.get().as_ref() } {
+        host.leaves();
     }
 }
 

@@ -201,7 +201,7 @@ pub unsafe extern "C" fn kmlinmark(r#where: *mut kmmark, lin: *mut kmlin) -> Ans
         let place = NonNull::new(r#where).ok_or(Cond::BadAddress)?;
         let (entry, lin) = named(lin)?;
         let (record, serial) = lin.mark()?.to_parts();
-        entry.marked.set(serial + 1);
+        entry.is_marked(serial);
         // SAFETY: the caller's promise.
         unsafe { place.write(kmmark { record: record.cast(), serial }) };
         Ok(())

@@ -69,7 +69,7 @@ unsafe extern "C" fn free_slowly(cell: *mut c_void) -> Answer {
 
 /// Whether a node can go: not the root of a tree in which another store stands.
 fn may_go(entry: &Entry, node: NonNull<u8>) -> Result<(), Cond> {
-    if entry.guests.get() == 0 || root(entry)? != node { Ok(()) } else { Err(Cond::InUse) }
+    if !entry.has_guests() || root(entry)? != node { Ok(()) } else { Err(Cond::InUse) }
 }
 
 /// Whether a node, with what is below it, is all that a tree has that runs no code.
