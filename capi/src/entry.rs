@@ -257,6 +257,31 @@ impl Entry {
         if guests || self.busy.get() > 0 { Err(Cond::InUse) } else { Ok(()) }
     }
 
+    /// Whether guests may give back what they have of this one, and so go.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` while it is walked, or a guard of it is asked.
+    fn takes_back(&self) -> Result<(), Cond> {
+        // Of a tree more is under way that runs code of the caller's, in which it can be changed.
+        let frozen = with_tree!(self, tree => Ok(tree.is_frozen())).unwrap_or(self.busy.get() > 0);
+        if frozen { Err(Cond::InUse) } else { Ok(()) }
+    }
+
+    /// The same of the hosts in whose cells a tree has its nodes, each in the nodes of the next.
+    ///
+    /// # Errors
+    ///
+    /// As for [`takes_back`](Self::takes_back).
+    pub fn hosts_take_back(&self) -> Result<(), Cond> {
+        let mut at = self;
+        while let Ok(tree) = at.as_a::<GuestTree>() {
+            at = tree.source().host();
+            at.takes_back()?;
+        }
+        Ok(())
+    }
+
     /// Whether a region may be rewound to a mark: no store stands behind it.
     pub fn may_rewind(&self, serial: usize) -> Result<(), Cond> {
         let newer = !self.has_guests()
@@ -384,6 +409,11 @@ pub fn make<T: Placed>(
 /// `in_use` for the process's own tree too; what the store says when its source refuses a block: it is then still there.
 pub fn destroy<T: Placed>(entry: &Entry, tear_down: impl FnOnce(&mut T) -> Result<(), Cond>) -> Result<(), Cond> {
     entry.at_rest()?;
+    if let Lies::In(host) = entry.lies {
+        // SAFETY: a store in which another stands is not destroyed.
+        unsafe { host.as_ref() }.takes_back()?;
+    }
+    entry.hosts_take_back()?;
     if entry.layout.align() < MIN_ALIGN {
         return Err(Cond::InUse);
     }

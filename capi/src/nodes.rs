@@ -170,7 +170,7 @@ impl Guest {
         if trees.count() > NESTED { Err(Cond::TooMany) } else { Ok(Self { host: NonNull::from(host) }) }
     }
 
-    fn host(&self) -> &Entry {
+    pub fn host(&self) -> &Entry {
         // SAFETY: a store in which another stands is not destroyed.
         unsafe { self.host.as_ref() }
     }

@@ -413,6 +413,23 @@ impl<S: Source> Tree<S> {
         Ok(node)
     }
 
+    /// Whether the tree refuses to be changed: it is walked, or a guard is being asked.
+    ///
+    /// ```
+    /// use kmem::inspect::Inspect;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// tree.root()?;
+    /// tree.inspect(&mut |_| assert!(tree.is_frozen()));
+    /// assert!(!tree.is_frozen());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.care.get() & care::FROZEN != 0
+    }
+
     /// `in_use` while a walk is under way.
     #[inline]
     fn thaw(&self) -> Result<(), Cond> {

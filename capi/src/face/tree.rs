@@ -67,8 +67,9 @@ unsafe extern "C" fn free_slowly(cell: *mut c_void) -> Answer {
     answer(unsafe { release(cell, false) })
 }
 
-/// Whether a node can go: not the root of a tree in which another store stands.
+/// Whether a node can go: not the root of a tree in which another store stands, nor what cannot be given back.
 fn may_go(entry: &Entry, node: NonNull<u8>) -> Result<(), Cond> {
+    entry.hosts_take_back()?;
     if !entry.has_guests() || root(entry)? != node { Ok(()) } else { Err(Cond::InUse) }
 }
 
