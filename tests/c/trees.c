@@ -366,7 +366,20 @@ static void quotas(void) {
     OK(kmtreea(&c, a, 236));
     IS(kmtreea(&outside, a, 0), kmcond_no_room);
     OK(kmtreefc(a));
+    /* What stays below it takes no more, however much is there already. */
+    void *d = child_of(a, 8), *e = child_of(d, 8);
+    OK(kmtreequota(a, 1));
+    OK(kmtreem(e, a));
+    OK(kmtreem(d, e));
+    OK(kmtreem(e, a));
+    IS(kmtreea(&c, a, 1), kmcond_no_room);
+    OK(kmtreem(d, NULL));
+    IS(kmtreem(d, a), kmcond_no_room);
+    OK(kmtreequota(e, 10));
     OK(kmtreequota(a, 0));
+    IS(kmtreem(d, e), kmcond_no_room);
+    OK(kmtreef(d));
+    OK(kmtreef(e));
     OK(kmtreea(&c, a, 100000));
     OK(kmtreef(a));
 }
