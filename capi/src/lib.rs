@@ -23,6 +23,7 @@ compile_error!("the C face of kmem is for 64-bit machines: its map of pages is m
 mod entry;
 pub mod face;
 mod find;
+mod fork;
 mod granules;
 mod nodes;
 mod process;

@@ -1,7 +1,7 @@
 //! The process's own tree: under its root are the nodes that C makes without a parent.
 
 use core::cell::UnsafeCell;
-use core::mem::{MaybeUninit, offset_of};
+use core::mem::{self, MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -10,7 +10,7 @@ use kmem::platform::Locked;
 
 use crate::entry::{ENTRY, Entry, Form, OwnTree};
 use crate::nodes::Own;
-use crate::registry;
+use crate::{fork, registry};
 
 /// A tree in its place behind an entry.
 #[repr(C, align(16))]
@@ -43,8 +43,24 @@ pub fn process_tree<'e>() -> &'e Entry {
     }
 }
 
+/// Locks for whoever forks.
+pub fn lock() {
+    mem::forget(FIRST.lock());
+}
+
+/// Unlocks again.
+///
+/// # Safety
+///
+/// The calling thread has called [`lock`].
+pub unsafe fn unlock() {
+    // SAFETY: the caller's promise: its guard was forgotten.
+    unsafe { FIRST.unlock() };
+}
+
 #[cold]
 fn begin<'e>() -> &'e Entry {
+    fork::prepare();
     let _first = FIRST.lock();
     let home = PLACE.0.get().cast::<Home>();
     let entry = home.cast::<Entry>();

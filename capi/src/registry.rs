@@ -17,15 +17,16 @@
 //! are kept in a table that is read without it: a store leaves that table under the lock, before its entry goes.
 
 use core::cell::Cell as Var;
+use core::mem;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use kmem::Cond;
-use kmem::platform::Locked;
+use kmem::platform::{Guard, Locked};
 
 use crate::entry::{ENTRY, Entry};
-use crate::granules;
 use crate::seeded::seeded;
+use crate::{fork, granules};
 
 /// A stretch of memory that a store has.
 #[repr(C)]
@@ -70,6 +71,27 @@ struct Ranges {
 unsafe impl Send for Ranges {}
 
 static RANGES: Locked<Ranges> = Locked::new(Ranges { root: Var::new(ptr::null()) });
+
+/// All of them, which nobody else has meanwhile.
+fn ranges() -> Guard<'static, Ranges> {
+    fork::prepare();
+    RANGES.lock()
+}
+
+/// Locks for whoever forks.
+pub fn lock() {
+    mem::forget(RANGES.lock());
+}
+
+/// Unlocks again.
+///
+/// # Safety
+///
+/// The calling thread has called [`lock`].
+pub unsafe fn unlock() {
+    // SAFETY: the caller's promise: its guard was forgotten.
+    unsafe { RANGES.unlock() };
+}
 
 /// Stores that were found, by their addresses.
 static KNOWN: [AtomicPtr<Entry>; 64] = [const { AtomicPtr::new(ptr::null_mut()) }; 64];
@@ -182,7 +204,7 @@ impl Ranges {
 ///
 /// `in_use` if they do.
 pub fn may_register(start: usize, end: usize) -> Result<(), Cond> {
-    RANGES.lock().place(start, end).map(drop)
+    ranges().place(start, end).map(drop)
 }
 
 /// Takes a range in. It is counted by the store in whose memory it lies: `host`, or whichever is found there.
@@ -197,7 +219,7 @@ pub fn may_register(start: usize, end: usize) -> Result<(), Cond> {
 pub unsafe fn register(range: NonNull<Range>, host: Option<&Entry>) -> Result<(), Cond> {
     // SAFETY: the caller's promise.
     let range = unsafe { range.as_ref() };
-    let ranges = RANGES.lock();
+    let ranges = ranges();
     let outer = ranges.place(range.start, range.end)?;
     range.outer.set(outer);
     range.host.set(host.map_or_else(|| Ranges::host(outer, range.start), ptr::from_ref));
@@ -218,7 +240,7 @@ pub unsafe fn forget(range: NonNull<Range>) {
     // SAFETY: the caller's promise.
     let range = unsafe { range.as_ref() };
     let entry = range.owner.as_ptr();
-    let ranges = RANGES.lock();
+    let ranges = ranges();
     ranges.remove(range);
     // The home is the last that a store has.
     if ptr::addr_eq(range, entry) {
@@ -236,7 +258,7 @@ pub unsafe fn forget(range: NonNull<Range>) {
 
 /// The store whose memory holds an address, and no other store's within it does.
 pub fn owner_of<'a>(address: usize) -> Option<&'a Entry> {
-    let ranges = RANGES.lock();
+    let ranges = ranges();
     // SAFETY: the owner of a registered range is there; who uses a store does not destroy it meanwhile.
     ranges.holding(address).map(|range| unsafe { range.owner.as_ref() })
 }
@@ -258,7 +280,7 @@ pub fn store<'a, T>(store: *const T) -> Result<&'a Entry, Cond> {
 
 #[cold]
 fn search<'a>(store: usize) -> Result<&'a Entry, Cond> {
-    let ranges = RANGES.lock();
+    let ranges = ranges();
     let owner = ranges.holding(store).map(|range| range.owner).ok_or(Cond::BadAddress)?;
     if owner.addr().get() + ENTRY != store {
         return Err(Cond::BadAddress);

@@ -74,9 +74,49 @@ static void one_reference_too_many(void) {
     for (int i = 0; i < CELLS; i++) CHECK(there[i] + here[i] == 1);
 }
 
+/* A child that is forked while another thread is in the midst of something can do all that its parent can. */
+static int stop;
+
+static void *work(void *unused) {
+    (void)unused;
+    void *cell, *node;
+    TRY(!kmheapa(&cell, 64));
+    while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST)) {
+        kmlin *lin;
+        TRY(!kmheapr(&cell, 65) && !kmheapr(&cell, 64));
+        TRY(!kmlini(&lin, 0) && !kmlina(&node, lin, 10) && !kmlinx(lin));
+    }
+    TRY(!kmheapf(cell));
+    return NULL;
+}
+
+static void *fork_often(void *unused) {
+    (void)unused;
+    for (int i = 0; i < 60; i++) {
+        pid_t pid = fork();
+        TRY(pid >= 0);
+        if (pid == 0) {
+            void *cell, *node;
+            alarm(5);
+            TRY(!kmheapa(&cell, 64) && !kmheapr(&cell, 100) && !kmheapf(cell));
+            TRY(!kmtreea(&node, NULL, 10) && !kmtreef(node));
+            _exit(0);
+        }
+        int status;
+        TRY(waitpid(pid, &status, 0) == pid && status == 0);
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+static void forks(void) {
+    both(work, fork_often);
+}
+
 static const struct child cases[] = {
     {"large nodes", large_nodes},
     {"one reference too many", one_reference_too_many},
+    {"forks", forks},
 };
 
 int main(void) {
