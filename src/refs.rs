@@ -110,7 +110,8 @@ impl RefCell {
     /// ```
     #[must_use]
     pub fn refs(&self) -> usize {
-        match self.refs.get() {
+        // Other threads may be changing it.
+        match self.shared_count().load(Ordering::Relaxed) {
             GOING => 0,
             refs => refs,
         }

@@ -7,6 +7,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
+use core::iter::successors;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use kmem::{Cond, Found, Global, Grant, Headers, Heap, Kind, Lin, MIN_ALIGN, Pool, Source, Store, Tree};
 
 use crate::nodes::{Guest, Own};
-use crate::registry::{self, Range};
+use crate::registry::{self, Range, Within};
 use crate::seeded::seeded;
 use crate::source::{From, Src};
 
@@ -77,6 +78,8 @@ pub struct Entry {
     /// Ranges of other stores that lie in this one's memory. Changed under the registry's lock; whoever makes a store in
     /// a cell of this one may be on another thread.
     guests: AtomicUsize,
+    /// Those of them that were made in cells, by the bytes of these.
+    fixed: AtomicUsize,
     /// Calls that are under way and run code of the caller's, which must not destroy the store.
     busy: Var<usize>,
     /// Of a region: the serial number behind that of the newest mark, and what that was when a guest took its newest
@@ -168,8 +171,8 @@ impl Entry {
     }
 
     const fn new(form: Form, lies: Lies, layout: Layout, base: NonNull<u8>, home: Range) -> Self {
-        let [guests, marked, stamp] = [const { AtomicUsize::new(0) }; 3];
-        Self { home, form, lies, layout, base, guests, busy: Var::new(0), marked, stamp }
+        let [guests, fixed, marked, stamp] = [const { AtomicUsize::new(0) }; 4];
+        Self { home, form, lies, layout, base, guests, fixed, busy: Var::new(0), marked, stamp }
     }
 
     /// The store, whose type is known from its form.
@@ -228,15 +231,47 @@ impl Entry {
         self.guests.load(Ordering::Relaxed) > 0
     }
 
-    /// Notes a guest; the registry's lock is held.
-    pub fn arrives(&self) {
+    /// Notes a guest, which may have been made in a cell; the registry's lock is held.
+    pub fn arrives(&self, fixed: bool) {
         self.guests.fetch_add(1, Ordering::Relaxed);
+        self.fixed.fetch_add(fixed.into(), Ordering::Relaxed);
         self.has_given();
     }
 
     /// Notes that one has gone; the registry's lock is held.
-    pub fn leaves(&self) {
+    pub fn leaves(&self, fixed: bool) {
         self.guests.fetch_sub(1, Ordering::Relaxed);
+        self.fixed.fetch_sub(fixed.into(), Ordering::Relaxed);
+    }
+
+    /// Whether a store was made in a cell of this one, by its bytes.
+    #[inline(always)]
+    pub fn has_fixed(&self) -> bool {
+        self.fixed.load(Ordering::Relaxed) > 0
+    }
+
+    /// The same of a cell of this one or of those in whose cells a tree has its nodes.
+    #[inline]
+    pub fn may_hold(&self) -> bool {
+        self.has_fixed() || self.form == Form::GuestTree && self.hosts().any(Self::has_fixed)
+    }
+
+    /// Whether a cell can go or move: no store was made in it. What it is, if it is none, is not said here.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if one was.
+    #[inline]
+    pub fn lets_go(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        match self.may_hold().then(|| self.locate(payload)) {
+            Some(Ok(found)) if found.kind == self.kind() => registry::is_free(found.payload, found.size),
+            _ => Ok(()),
+        }
+    }
+
+    /// The stores in whose cells a tree has its nodes, each in the nodes of the next.
+    fn hosts(&self) -> impl Iterator<Item = &Self> {
+        successors(Some(self), |tree| tree.as_a::<GuestTree>().ok().map(|tree| tree.source().host())).skip(1)
     }
 
     /// Notes that a region's newest mark is this one.
@@ -268,18 +303,13 @@ impl Entry {
         if frozen { Err(Cond::InUse) } else { Ok(()) }
     }
 
-    /// The same of the hosts in whose cells a tree has its nodes, each in the nodes of the next.
+    /// The same of the hosts in whose cells a tree has its nodes.
     ///
     /// # Errors
     ///
     /// As for [`takes_back`](Self::takes_back).
     pub fn hosts_take_back(&self) -> Result<(), Cond> {
-        let mut at = self;
-        while let Ok(tree) = at.as_a::<GuestTree>() {
-            at = tree.source().host();
-            at.takes_back()?;
-        }
-        Ok(())
+        self.hosts().try_for_each(Self::takes_back)
     }
 
     /// Whether a region may be rewound to a mark: no store stands behind it.
@@ -386,13 +416,14 @@ pub fn make<T: Placed>(
     let store = unsafe { base.add(ENTRY) }.cast::<T>();
     // SAFETY: as above, aligned.
     unsafe { store.write(build(entry, from)) };
-    let host = match lies {
+    let within = match lies {
         // SAFETY: it was just asked for the home.
-        Lies::In(host) => Some(unsafe { host.as_ref() }),
-        _ => None,
+        Lies::In(host) => Within::Given(Some(unsafe { host.as_ref() })),
+        Lies::Process => Within::Given(None),
+        Lies::Fixed => Within::Bytes,
     };
     // SAFETY: the entry stays until the store is destroyed.
-    if let Err(cond) = unsafe { registry::register(entry.cast(), host) } {
+    if let Err(cond) = unsafe { registry::register(entry.cast(), &within) } {
         // SAFETY: just written.
         let entry = unsafe { entry.as_ref() };
         // SAFETY: named nowhere.

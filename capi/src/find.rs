@@ -29,6 +29,19 @@ pub struct Hit<'e> {
     pub found: Found,
 }
 
+impl Hit<'_> {
+    /// Whether the cell can go or move: no store was made in it.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if one was.
+    #[inline]
+    pub fn lets_go(&self) -> Result<(), Cond> {
+        let may = self.store.map_or_else(registry::are_elsewhere, Entry::may_hold);
+        if may { registry::is_free(self.found.payload, self.found.size) } else { Ok(()) }
+    }
+}
+
 /// In front of a node's payload.
 pub const NODE: usize = size_of::<Node>();
 /// In front of a counted cell's payload.

@@ -9,8 +9,9 @@ use kmem::Tree;
 use kmem::platform::Locked;
 
 use crate::entry::{ENTRY, Entry, Form, OwnTree};
+use crate::fork;
 use crate::nodes::Own;
-use crate::{fork, registry};
+use crate::registry::{self, Within};
 
 /// A tree in its place behind an entry.
 #[repr(C, align(16))]
@@ -78,7 +79,7 @@ fn begin<'e>() -> &'e Entry {
         unsafe { home.write(made) };
         // What is a static of this library holds nothing that is registered.
         // SAFETY: it stays for good.
-        let _ = unsafe { registry::register(owner.cast(), None) };
+        let _ = unsafe { registry::register(owner.cast(), &Within::Given(None)) };
         ENTRY_OF_PROCESS.store(entry, Ordering::Release);
     }
     // SAFETY: written, and it stays for good.

@@ -19,7 +19,7 @@
 use core::cell::Cell as Var;
 use core::mem;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use kmem::Cond;
 use kmem::platform::{Guard, Locked};
@@ -39,6 +39,16 @@ pub struct Range {
     outer: Var<*const Self>,
     /// The store in whose memory it lies; it cannot be destroyed before this is forgotten.
     host: Var<*const Entry>,
+    /// Whether it lies in bytes of the caller's.
+    fixed: Var<bool>,
+}
+
+/// What a range lies in.
+pub enum Within<'e> {
+    /// Memory that was taken for it from this store, or from none.
+    Given(Option<&'e Entry>),
+    /// Bytes of the caller's, which may be a cell's.
+    Bytes,
 }
 
 impl Range {
@@ -52,6 +62,7 @@ impl Range {
             owner,
             outer: Var::new(none),
             host: Var::new(ptr::null()),
+            fixed: Var::new(false),
         }
     }
 
@@ -91,6 +102,29 @@ pub fn lock() {
 pub unsafe fn unlock() {
     // SAFETY: the caller's promise: its guard was forgotten.
     unsafe { RANGES.unlock() };
+}
+
+/// Stores that were made in bytes of the caller's which no other store has: if not in a cell of the process heap, on a stack
+/// or in a `static`.
+static ELSEWHERE: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a cell of the process heap may have a store in it that was made there by its bytes.
+#[inline]
+pub fn are_elsewhere() -> bool {
+    ELSEWHERE.load(Ordering::Relaxed) > 0
+}
+
+/// Whether a cell can go or move: no store was made in it.
+///
+/// # Errors
+///
+/// `in_use` if one was.
+#[cold]
+pub fn is_free(payload: NonNull<u8>, size: usize) -> Result<(), Cond> {
+    let start = payload.addr().get();
+    let begins_within = |range: &Range| range.start >= start;
+    let last = size.checked_sub(1).map_or(start, |last| start + last);
+    if ranges().before(last).is_some_and(begins_within) { Err(Cond::InUse) } else { Ok(()) }
 }
 
 /// Stores that were found, by their addresses.
@@ -207,7 +241,7 @@ pub fn may_register(start: usize, end: usize) -> Result<(), Cond> {
     ranges().place(start, end).map(drop)
 }
 
-/// Takes a range in. It is counted by the store in whose memory it lies: `host`, or whichever is found there.
+/// Takes a range in. It is counted by the store in whose memory it lies.
 ///
 /// # Errors
 ///
@@ -216,16 +250,23 @@ pub fn may_register(start: usize, end: usize) -> Result<(), Cond> {
 /// # Safety
 ///
 /// The range stays where it is, with its owner, until it is forgotten.
-pub unsafe fn register(range: NonNull<Range>, host: Option<&Entry>) -> Result<(), Cond> {
+pub unsafe fn register(range: NonNull<Range>, within: &Within<'_>) -> Result<(), Cond> {
     // SAFETY: the caller's promise.
     let range = unsafe { range.as_ref() };
     let ranges = ranges();
     let outer = ranges.place(range.start, range.end)?;
     range.outer.set(outer);
-    range.host.set(host.map_or_else(|| Ranges::host(outer, range.start), ptr::from_ref));
+    let (host, fixed) = match within {
+        Within::Given(host) => (host.map_or(ptr::null(), ptr::from_ref), false),
+        Within::Bytes => (Ranges::host(outer, range.start), true),
+    };
+    range.host.set(host);
+    range.fixed.set(fixed);
     // SAFETY: null, or a store that is there.
-    if let Some(host) = unsafe { range.host.get().as_ref() } {
-        host.arrives();
+    if let Some(host) = unsafe { host.as_ref() } {
+        host.arrives(fixed);
+    } else if fixed {
+        ELSEWHERE.fetch_add(1, Ordering::Relaxed);
     }
     ranges.insert(range);
     Ok(())
@@ -250,9 +291,12 @@ pub unsafe fn forget(range: NonNull<Range>) {
         }
     }
     // Last: the range lies in the host's memory, which may go then.
+    let (host, fixed) = (range.host.get(), range.fixed.get());
     // SAFETY: null, or a store that is there as long as it has a guest.
-    if let Some(host) = unsafe { range.host.get().as_ref() } {
-        host.leaves();
+    if let Some(host) = unsafe { host.as_ref() } {
+        host.leaves(fixed);
+    } else if fixed {
+        ELSEWHERE.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -136,12 +136,210 @@ static void a_destructor_in_the_host(void) {
     OK(kmtreex(host));
 }
 
+/* A cell in which a store was made neither goes nor moves before the store, whatever has the cell. */
+static kmheap *fixed;
+
+static void make_in(void *bytes) {
+    OK(kmheapif(&fixed, (char *)bytes + 100, 2000));
+}
+
+/* What no call may have changed. */
+static void still_there(void) {
+    void *cell;
+    OK(kmheapa_in(&cell, fixed, 100));
+    OK(kmheapf(cell));
+    OK(kmheapx(fixed));
+}
+
+static kmptr pointer(unsigned kind, void *cell) {
+    kmptr ptr = kmstatn(cell, 4096);
+    ptr.kind = (uint8_t)kind;
+    return ptr;
+}
+
+static void held(unsigned kind, void *cell) {
+    IS(kmfree(pointer(kind, cell)), kmcond_in_use);
+#ifdef KFmem_shred
+    IS(kmshred(pointer(kind, cell)), kmcond_in_use);
+#endif
+}
+
+static void a_cell_of_a_heap(kmheap *heap) {
+    void *cell, *place, *other;
+    if (heap) OK(kmheapa_in(&cell, heap, 4096));
+    else OK(kmheapa(&cell, 4096));
+    OK(kmheapa(&other, 4096));
+    place = cell;
+    make_in(cell);
+    held(kmkind_heap, cell);
+    IS(kmheapf(cell), kmcond_in_use);
+    IS(kmheapr(&place, 10), kmcond_in_use);
+    IS(kmheapr(&place, 100000), kmcond_in_use);
+    if (heap) IS(kmheapf_in(heap, cell), kmcond_in_use);
+    if (heap) IS(kmheapr_in(&place, heap, 100000), kmcond_in_use);
+    if (heap) IS(kmheapx(heap), kmcond_in_use);
+#ifdef KFmem_shred
+    IS(kmheaps(cell), kmcond_in_use);
+    if (heap) IS(kmheaps_in(heap, cell), kmcond_in_use);
+#endif
+    CHECK(place == cell);
+    OK(kmheapf(other));
+    still_there();
+    OK(kmheapf(cell));
+    IS(kmheapf(cell), kmcond_bad_address);
+}
+
+static void cells_of_heaps(void) {
+    kmheap *heap;
+    OK(kmheapi(&heap));
+    a_cell_of_a_heap(heap);
+    a_cell_of_a_heap(NULL);
+    OK(kmheapx(heap));
+}
+
+static void cells_of_regions_and_pools(void) {
+    kmlin *lin;
+    kmpool *pool;
+    void *cell, *place, *other;
+    OK(kmlini(&lin, 0));
+    OK(kmlina(&cell, lin, 4096));
+    place = cell;
+    make_in(cell);
+    held(kmkind_lin, cell);
+    IS(kmlinf(lin, cell), kmcond_in_use);
+    IS(kmlinr(&place, lin, 100000), kmcond_in_use);
+    IS(kmlinr(&place, lin, 10), kmcond_in_use);
+#ifdef KFmem_shred
+    IS(kmlins(lin, cell), kmcond_in_use);
+#endif
+    CHECK(place == cell);
+    OK(kmlina(&other, lin, 4096));
+    OK(kmlinf(lin, other));
+    still_there();
+    OK(kmlinf(lin, cell));
+    OK(kmlinx(lin));
+    OK(kmpooli(&pool, 4096, 2));
+    OK(kmpoola(&cell, pool));
+    OK(kmpoola(&other, pool));
+    make_in(cell);
+    held(kmkind_pool, cell);
+    IS(kmpoolf(pool, cell), kmcond_in_use);
+    IS(kmpoolx(pool), kmcond_in_use);
+#ifdef KFmem_shred
+    IS(kmpools(pool, cell), kmcond_in_use);
+#endif
+    OK(kmpoolf(pool, other));
+    still_there();
+    OK(kmpoolf(pool, cell));
+    OK(kmpoolx(pool));
+}
+
+static void a_counted_cell(kmcell *source) {
+    void *cell;
+    if (source) OK(kmrefa_in(&cell, source, 4096));
+    else OK(kmrefa(&cell, 4096));
+    make_in(cell);
+    held(kmkind_ref, cell);
+    OK(kmrefu(cell));
+    OK(kmrefd(cell));
+    IS(kmrefd(cell), kmcond_in_use);
+    IS(kmreff(cell), kmcond_in_use);
+#ifdef KFmem_shred
+    IS(kmrefs(cell), kmcond_in_use);
+#endif
+    still_there();
+    OK(kmrefd(cell));
+}
+
+static void counted_cells(void) {
+    kmpool *host;
+    kmtree *trees;
+    OK(kmpooli(&host, 8192, 2));
+    OK(kmtreei(&trees));
+    a_counted_cell(NULL);
+    a_counted_cell(&host->id);
+    a_counted_cell(&trees->id);
+    OK(kmpoolx(host));
+    OK(kmtreex(trees));
+}
+
+static void run_if_released(void *cell, void *ctx) {
+    (void)cell;
+    (void)ctx;
+    looks++;
+}
+
+/* A node, and what it is below. */
+static void a_node(kmtree *of) {
+    void *above, *cell, *place, *other;
+    OK(kmtreea(&above, kmtreeroot(of), 64));
+    OK(kmtreea(&cell, above, 4096));
+    OK(kmtreea(&other, above, 4096));
+    OK(kmtreeon(above, run_if_released, NULL));
+    place = cell;
+    for (int round = 0; round < 2; round++) {
+        make_in(cell);
+        held(kmkind_tree, cell);
+        held(kmkind_tree, above);
+        IS(kmtreef(cell), kmcond_in_use);
+        IS(kmtreef(above), kmcond_in_use);
+        IS(kmtreefc(above), kmcond_in_use);
+        IS(kmtreefc(kmtreeroot(of)), kmcond_in_use);
+        IS(kmtreef(kmtreeroot(of)), kmcond_in_use);
+        IS(kmtreer(&place, 10), kmcond_in_use);
+        IS(kmtreer(&place, 100000), kmcond_in_use);
+        IS(kmtreex(of), kmcond_in_use);
+#ifdef KFmem_shred
+        IS(kmtrees(cell), kmcond_in_use);
+        IS(kmtrees(above), kmcond_in_use);
+#endif
+        CHECK(place == cell && looks == 0);
+        /* Others may. */
+        OK(kmtreer(&other, 5000));
+        OK(kmtreef(other));
+        OK(kmtreea(&other, above, 4096));
+        OK(kmtreem(cell, kmtreeroot(of)));
+        OK(kmtreem(cell, above));
+        still_there();
+        /* Again where no code is to be run. */
+        if (round == 0) OK(kmtreeoff(above, run_if_released, NULL));
+    }
+    OK(kmtreef(above));
+}
+
+static void nodes(void) {
+    static union { unsigned char bytes[65536]; long double aligned; } room;
+    kmtree *own, *in_bytes, *guest, *inner;
+    kmheap *heap;
+    OK(kmtreei(&own));
+    a_node(own);
+    OK(kmtreeif(&in_bytes, room.bytes, sizeof room.bytes));
+    a_node(in_bytes);
+    OK(kmheapi(&heap));
+    OK(kmtreei_in(&guest, &heap->id));
+    a_node(guest);
+    OK(kmtreei_in(&inner, &guest->id));
+    a_node(inner);
+    OK(kmtreex(inner));
+    OK(kmtreex(guest));
+    OK(kmheapx(heap));
+    OK(kmtreex(in_bytes));
+    OK(kmtreei_in(&inner, &own->id));
+    a_node(inner);
+    OK(kmtreex(inner));
+    OK(kmtreex(own));
+}
+
 static const struct child cases[] = {
     {"a node that moved", a_node_that_moved},
     {"bytes in a region", bytes_in_a_region},
     {"a host that is walked", a_host_that_is_walked},
     {"a tree that is walked", a_tree_that_is_walked},
     {"a destructor in the host", a_destructor_in_the_host},
+    {"cells of heaps", cells_of_heaps},
+    {"cells of regions and pools", cells_of_regions_and_pools},
+    {"counted cells", counted_cells},
+    {"nodes", nodes},
 };
 
 int main(void) {

@@ -73,7 +73,7 @@ fn static_bytes(ptr: &kmptr) -> Result<(NonNull<u8>, usize), Cond> {
 ///
 /// What the pointer names is used no more; static bytes may be written to.
 unsafe fn release(ptr: &kmptr, shred: bool) -> Result<(), Cond> {
-    let Hit { store, kind, found } = match named(ptr)? {
+    let hit = match named(ptr)? {
         Named::Cell(hit) => hit,
         Named::Static if shred => {
             let (bytes, size) = static_bytes(ptr)?;
@@ -83,23 +83,19 @@ unsafe fn release(ptr: &kmptr, shred: bool) -> Result<(), Cond> {
         }
         Named::Static => return Ok(()),
     };
-    let payload = found.payload;
-    match (kind, store) {
-        (Kind::Ref, _) => {
-            #[cfg(feature = "shred")]
-            if shred {
-                // SAFETY: a live counted cell.
-                unsafe { refs::taint(payload) };
-            }
-            // SAFETY: a live counted cell, of which the caller gives up a reference.
-            unsafe { refs::downref_shared(payload) }.map(drop)
-        }
+    let payload = hit.found.payload;
+    match (hit.kind, hit.store) {
+        // SAFETY: a live counted cell, of which the caller gives up a reference.
+        (Kind::Ref, _) => return unsafe { super::refs::drop_one(&hit, shred) },
         // SAFETY: a live node; the caller's promise.
-        (Kind::Tree, _) => unsafe { super::tree::release(ptr.r#ref, shred) },
+        (Kind::Tree, _) => return unsafe { super::tree::release(ptr.r#ref, shred) },
+        _ => hit.lets_go()?,
+    }
+    match hit.store {
         // SAFETY: a live cell of it; the caller's promise.
-        (_, None) => unsafe { Global.release(payload, shred) },
+        None => unsafe { Global.release(payload, shred) },
         // SAFETY: a live cell of it; the caller's promise.
-        (_, Some(store)) => with_store!(store, store => unsafe { store.release(payload, shred) }),
+        Some(store) => with_store!(store, store => unsafe { store.release(payload, shred) }),
     }
 }
 

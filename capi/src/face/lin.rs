@@ -30,9 +30,11 @@ fn alloc(lin: *mut kmlin, len: usize, zeroed: bool) -> Result<(NonNull<[u8]>, Op
 ///
 /// The cell is used no more.
 unsafe fn release(lin: *mut kmlin, cell: *mut c_void, shred: bool) -> Result<(), Cond> {
-    let (_, lin) = named(lin)?;
+    let (entry, lin) = named(lin)?;
+    let cell = payload(cell)?;
+    entry.lets_go(cell)?;
     // SAFETY: the caller's promise.
-    unsafe { lin.release(payload(cell)?, shred) }
+    unsafe { lin.release(cell, shred) }
 }
 
 /// A region whose first chunk has room for so many bytes.
@@ -59,7 +61,8 @@ pub unsafe extern "C" fn kmlini(r#where: *mut *mut kmlin, cap: usize) -> Answer 
 
 /// Makes a region in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// `in_use` if another store stands in part of the bytes.
+/// They may be a cell's, which then is neither released nor given another size before. `in_use` if another store stands in
+/// part of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///
@@ -180,9 +183,10 @@ pub unsafe extern "C" fn kmlins(lin: *mut kmlin, cell: *mut c_void) -> Answer {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmlinr(r#where: *mut *mut c_void, lin: *mut kmlin, len: usize) -> Answer {
     let resize = || {
-        let (_, lin) = named(lin)?;
+        let (entry, lin) = named(lin)?;
         // SAFETY: the caller's promise.
         let cell = payload(unsafe { held(r#where) }?)?;
+        entry.lets_go(cell)?;
         // SAFETY: the caller's promise.
         unsafe { lin.resize(cell, len) }
     };

@@ -26,9 +26,11 @@ fn alloc(pool: *mut kmpool, zeroed: bool) -> Result<(NonNull<[u8]>, Option<&'sta
 ///
 /// The cell is used no more.
 unsafe fn release(pool: *mut kmpool, cell: *mut c_void, shred: bool) -> Result<(), Cond> {
-    let (_, pool) = named(pool)?;
+    let (entry, pool) = named(pool)?;
+    let cell = payload(cell)?;
+    entry.lets_go(cell)?;
     // SAFETY: the caller's promise.
-    unsafe { pool.release(payload(cell)?, shred) }
+    unsafe { pool.release(cell, shred) }
 }
 
 /// A pool whose first block has so many cells.
@@ -55,7 +57,8 @@ pub unsafe extern "C" fn kmpooli(r#where: *mut *mut kmpool, cellsz: usize, cells
 
 /// Makes a pool in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// `in_use` if another store stands in part of the bytes.
+/// They may be a cell's, which then is neither released nor given another size before. `in_use` if another store stands in
+/// part of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///

@@ -7,7 +7,7 @@ use kmem::{Cond, Global, Kind, refs};
 
 use super::{layout, put, put_ptr, source};
 use crate::entry::{Entry, with_store};
-use crate::find::counted;
+use crate::find::{Hit, counted};
 use crate::types::{Answer, answer, kmcell, kmptr};
 
 fn alloc(len: usize, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
@@ -18,6 +18,28 @@ fn alloc(len: usize, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
 fn alloc_in(store: &Entry, len: usize) -> Result<NonNull<[u8]>, Cond> {
     let layout = layout(len)?;
     with_store!(store, store => refs::alloc(store, layout))
+}
+
+/// Drops a reference to a counted cell, which `shred` marks.
+///
+/// # Safety
+///
+/// The caller gives up a reference, and drops the last where the cell's store may be used.
+pub unsafe fn drop_one(hit: &Hit<'_>, shred: bool) -> Result<(), Cond> {
+    let cell = hit.found.payload;
+    // SAFETY: a live counted cell.
+    if unsafe { refs::header(cell) }.refs() == 1 {
+        hit.lets_go()?;
+    }
+    #[cfg(not(feature = "shred"))]
+    let _ = shred;
+    #[cfg(feature = "shred")]
+    if shred {
+        // SAFETY: a live counted cell.
+        unsafe { refs::taint(cell) };
+    }
+    // SAFETY: a live counted cell, whose count is changed by these functions only; the caller's promise.
+    unsafe { refs::downref_shared(cell) }.map(drop)
 }
 
 /// A counted cell of the process heap, with one reference, its contents undefined.
@@ -98,7 +120,7 @@ pub unsafe extern "C" fn kmrefu(cell: *mut c_void) -> Answer {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmrefd(cell: *mut c_void) -> Answer {
     // SAFETY: a live counted cell, of which the caller gives up a reference.
-    answer(counted(cell).and_then(|hit| unsafe { refs::downref_shared(hit.found.payload) }).map(drop))
+    answer(counted(cell).and_then(|hit| unsafe { drop_one(&hit, false) }))
 }
 
 /// The same as `kmrefd`, under the name that the other kinds have for it.
@@ -109,7 +131,7 @@ pub unsafe extern "C" fn kmrefd(cell: *mut c_void) -> Answer {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmreff(cell: *mut c_void) -> Answer {
     // SAFETY: a live counted cell, of which the caller gives up a reference.
-    answer(counted(cell).and_then(|hit| unsafe { refs::downref_shared(hit.found.payload) }).map(drop))
+    answer(counted(cell).and_then(|hit| unsafe { drop_one(&hit, false) }))
 }
 
 /// Marks the cell, so that its bytes are destroyed with the last reference, and drops one.
@@ -120,12 +142,6 @@ pub unsafe extern "C" fn kmreff(cell: *mut c_void) -> Answer {
 #[cfg(feature = "shred")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmrefs(cell: *mut c_void) -> Answer {
-    let shred = || {
-        let cell = counted(cell)?.found.payload;
-        // SAFETY: a live counted cell.
-        unsafe { refs::taint(cell) };
-        // SAFETY: and the caller gives up a reference.
-        unsafe { refs::downref_shared(cell) }.map(drop)
-    };
-    answer(shred())
+    // SAFETY: a live counted cell, of which the caller gives up a reference.
+    answer(counted(cell).and_then(|hit| unsafe { drop_one(&hit, true) }))
 }

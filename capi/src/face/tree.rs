@@ -1,6 +1,7 @@
 //! Cells that are owned by a parent and go with it.
 
 use core::ffi::{CStr, c_char, c_void};
+use core::ops::ControlFlow;
 use core::ptr::{self, NonNull};
 
 use kmem::{Cond, Heap, Kind, Tree};
@@ -73,6 +74,30 @@ fn may_go(entry: &Entry, node: NonNull<u8>) -> Result<(), Cond> {
     if !entry.has_guests() || root(entry)? != node { Ok(()) } else { Err(Cond::InUse) }
 }
 
+/// Whether no store was made in the bytes of a node or of what is below it.
+///
+/// # Errors
+///
+/// `in_use` if one was, and what looking over says.
+fn none_made_in(entry: &Entry, top: NonNull<u8>, and_it: bool) -> Result<(), Cond> {
+    if !entry.may_hold() {
+        return Ok(());
+    }
+    let mut answer = Ok(());
+    with_tree!(entry, tree => {
+        // SAFETY: a live node of the tree.
+        unsafe { tree.look_over(top) }?;
+        // SAFETY: as above, and nothing is released meanwhile.
+        unsafe { tree.report(top) }?.each(&mut |line| {
+            if and_it || line.node != top {
+                answer = registry::is_free(line.node, line.size);
+            }
+            if answer.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        answer
+    })
+}
+
 /// Whether a node, with what is below it, is all that a tree has that runs no code.
 fn is_alone(entry: &Entry, node: NonNull<u8>) -> bool {
     let Ok(root) = root(entry) else { return false };
@@ -92,6 +117,7 @@ fn is_alone(entry: &Entry, node: NonNull<u8>) -> bool {
 pub unsafe fn release(cell: *mut c_void, shred: bool) -> Result<(), Cond> {
     let (entry, node) = node(cell)?;
     may_go(entry, node)?;
+    none_made_in(entry, node, true)?;
     // What is alone in its tree mostly goes without a look at any node: so it goes as quickly.
     if !is_alone(entry, node) {
         // SAFETY: a live node of the tree.
@@ -130,7 +156,8 @@ pub unsafe extern "C" fn kmtreei(r#where: *mut *mut kmtree) -> Answer {
 
 /// Makes a tree in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// `in_use` if another store stands in part of the bytes.
+/// They may be a cell's, which then is neither released nor given another size before. `in_use` if another store stands in
+/// part of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///
@@ -179,7 +206,12 @@ pub unsafe extern "C" fn kmtreex(tree: *mut kmtree) -> Answer {
         match entry.form {
             Form::OwnTree => entry::destroy(entry, OwnTree::destroy),
             Form::FixedTree => entry::destroy(entry, FixedTree::destroy),
-            Form::GuestTree => entry::destroy(entry, GuestTree::destroy),
+            Form::GuestTree => {
+                if entry.store::<GuestTree>().stats().live > 0 {
+                    none_made_in(entry, root(entry)?, true)?;
+                }
+                entry::destroy(entry, GuestTree::destroy)
+            }
             _ => Err(Cond::Mismatch),
         }
     };
@@ -266,6 +298,7 @@ pub unsafe extern "C" fn kmtreezo(r#where: *mut kmptr, parent: *mut c_void, len:
 pub unsafe extern "C" fn kmtreef(cell: *mut c_void) -> Answer {
     if let Some((granule, node)) = own_node(cell)
         && !granule.tree().has_hooks()
+        && !granule.owner().has_fixed()
         // SAFETY: a live node of the tree.
         && let header = unsafe { granule.tree().header(node) }
         && header.parent().is_some()
@@ -300,6 +333,7 @@ pub unsafe extern "C" fn kmtreefc(cell: *mut c_void) -> Answer {
     let release = || {
         let (entry, node) = node(cell)?;
         may_go(entry, node)?;
+        none_made_in(entry, node, false)?;
         // SAFETY: a live node of the tree.
         with_tree!(entry, tree => unsafe { tree.look_over(node) })?;
         let _busy = entry.enter();
@@ -319,6 +353,7 @@ pub unsafe extern "C" fn kmtreer(r#where: *mut *mut c_void, len: usize) -> Answe
     let resize = || {
         // SAFETY: the caller's promise.
         let (entry, node) = node(unsafe { held(r#where) }?)?;
+        entry.lets_go(node)?;
         // SAFETY: a live node of the tree; the caller's promise.
         with_tree!(entry, tree => unsafe { tree.resize(node, len) })
     };
