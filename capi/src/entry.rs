@@ -71,6 +71,8 @@ pub struct Entry {
     home: Range,
     pub form: Form,
     lies: Lies,
+    /// In how many others it lies, one in the next.
+    depth: usize,
     /// The home as it was allocated.
     layout: Layout,
     /// The home, by a pointer that is good for all of it.
@@ -101,6 +103,9 @@ enum Lies {
 
 /// Bytes from an entry to its store.
 pub const ENTRY: usize = size_of::<Entry>().next_multiple_of(MIN_ALIGN);
+
+/// In how many others a store may lie, one in the next: what it asks for, each asks the next for.
+const DEEPEST: usize = 32;
 
 /// Where a store is to lie.
 pub enum Home<'e> {
@@ -172,7 +177,12 @@ impl Entry {
 
     const fn new(form: Form, lies: Lies, layout: Layout, base: NonNull<u8>, home: Range) -> Self {
         let [guests, fixed, marked, stamp] = [const { AtomicUsize::new(0) }; 4];
-        Self { home, form, lies, layout, base, guests, fixed, busy: Var::new(0), marked, stamp }
+        let depth = match lies {
+            // SAFETY: a store in which another is being made is there.
+            Lies::In(host) => unsafe { host.as_ref() }.depth + 1,
+            _ => 0,
+        };
+        Self { home, form, lies, depth, layout, base, guests, fixed, busy: Var::new(0), marked, stamp }
     }
 
     /// The store, whose type is known from its form.
@@ -380,6 +390,7 @@ pub fn make<T: Placed>(
     let layout = Layout::from_size_align(ENTRY + size_of::<T>(), MIN_ALIGN).map_err(|_| Cond::BadSize)?;
     let (base, lies, len) = match home {
         Home::Process => (grant_of_process(layout)?.bytes.cast::<u8>(), Lies::Process, layout.size()),
+        Home::In(host) if host.depth == DEEPEST => return Err(Cond::TooMany),
         Home::In(host) => {
             let block = host.grant(layout)?.bytes.cast::<u8>();
             (block, Lies::In(NonNull::from(host)), layout.size())

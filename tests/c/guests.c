@@ -1,4 +1,6 @@
 /* Stores that stand in other stores, or in cells of theirs: what holds them cannot go, nor be used again. */
+#include <pthread.h>
+
 #include "children.h"
 
 /* A region is not rewound over what another store has in it. */
@@ -330,6 +332,35 @@ static void nodes(void) {
     OK(kmtreex(own));
 }
 
+/* However many are made in each other, a small stack will do. */
+static void *nest(void *unused) {
+    (void)unused;
+    kmlin *all[1000];
+    void *cell;
+    int depth = 1;
+    OK(kmlini(&all[0], 0));
+    for (; depth < 1000; depth++) {
+        kmcond cond = kmlini_in(&all[depth], &all[depth - 1]->id, 0);
+        if (cond == kmcond_too_many) break;
+        CHECK(cond == kmcond_ok);
+    }
+    CHECK(depth >= 8);
+    for (int i = 0; i < 100; i++) OK(kmlina(&cell, all[depth - 1], 5000));
+    IS(kmtreei_in(&tree, &all[depth - 1]->id), kmcond_too_many);
+    OK(kmtreei_in(&tree, &all[depth - 2]->id));
+    OK(kmtreea(&cell, kmtreeroot(tree), 5000));
+    OK(kmtreex(tree));
+    while (depth-- > 0) OK(kmlinx(all[depth]));
+    return NULL;
+}
+
+static void many_in_each_other(void) {
+    pthread_attr_t small;
+    pthread_t thread;
+    CHECK(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, 1 << 16) == 0);
+    CHECK(pthread_create(&thread, &small, nest, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+
 static const struct child cases[] = {
     {"a node that moved", a_node_that_moved},
     {"bytes in a region", bytes_in_a_region},
@@ -340,6 +371,7 @@ static const struct child cases[] = {
     {"cells of regions and pools", cells_of_regions_and_pools},
     {"counted cells", counted_cells},
     {"nodes", nodes},
+    {"many in each other", many_in_each_other},
 };
 
 int main(void) {

@@ -78,7 +78,8 @@ pub unsafe extern "C" fn kmlinif(r#where: *mut *mut kmlin, buf: *mut c_void, len
     unsafe { put(r#where, || make().map(NonNull::cast)) }
 }
 
-/// Makes a region in another store, which cannot be destroyed before it.
+/// Makes a region in another store, which cannot be destroyed before it. `too_many` where as many lie in each other
+/// as may.
 ///
 /// # Safety
 ///

@@ -75,7 +75,8 @@ pub unsafe extern "C" fn kmpoolif(r#where: *mut *mut kmpool, cellsz: usize, buf:
     unsafe { put(r#where, || make().map(NonNull::cast)) }
 }
 
-/// Makes a pool in another store, which cannot be destroyed before it.
+/// Makes a pool in another store, which cannot be destroyed before it. `too_many` where as many
+/// lie in each other as may.
 ///
 /// # Safety
 ///

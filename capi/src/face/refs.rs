@@ -90,6 +90,8 @@ pub unsafe extern "C" fn kmrefzo(r#where: *mut kmptr, len: usize) -> Answer {
 
 /// A counted cell of a store, which must not be destroyed while the cell is used.
 ///
+/// Its count is changed by the thread that has the store: the store is asked for the cell first.
+///
 /// # Safety
 ///
 /// `where` is null or may be written to.
@@ -101,7 +103,8 @@ pub unsafe extern "C" fn kmrefa_in(r#where: *mut *mut c_void, source: *mut kmcel
 
 /// One more reference.
 ///
-/// `too_many` at the largest count.
+/// `too_many` at the largest count, `in_use` while the last one is being dropped. By any thread, if the cell is one of the
+/// process heap.
 ///
 /// # Safety
 ///

@@ -176,7 +176,8 @@ pub unsafe extern "C" fn kmtreeif(r#where: *mut *mut kmtree, buf: *mut c_void, l
     unsafe { put(r#where, make) }
 }
 
-/// Makes a tree whose nodes are cells of another store, which cannot be destroyed before it.
+/// Makes a tree whose nodes are cells of another store, which cannot be destroyed before it. `too_many` where as many
+/// lie in each other as may.
 ///
 /// # Safety
 ///
