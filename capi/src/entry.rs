@@ -435,9 +435,7 @@ pub fn make<T: Placed>(
     };
     // SAFETY: the entry stays until the store is destroyed.
     if let Err(cond) = unsafe { registry::register(entry.cast(), &within) } {
-        // SAFETY: just written.
-        let entry = unsafe { entry.as_ref() };
-        // SAFETY: named nowhere.
+        // SAFETY: just written, and named nowhere.
         unsafe { go(entry) };
         return Err(cond);
     }
@@ -449,7 +447,17 @@ pub fn make<T: Placed>(
 /// # Errors
 ///
 /// `in_use` for the process's own tree too; what the store says when its source refuses a block: it is then still there.
-pub fn destroy<T: Placed>(entry: &Entry, tear_down: impl FnOnce(&mut T) -> Result<(), Cond>) -> Result<(), Cond> {
+///
+/// # Safety
+///
+/// It is the entry of a live `T`, which the calling thread has.
+pub unsafe fn destroy<T: Placed>(
+    // No reference: what an argument refers to must be there until the function ends.
+    place: NonNull<Entry>,
+    tear_down: impl FnOnce(&mut T) -> Result<(), Cond>,
+) -> Result<(), Cond> {
+    // SAFETY: the caller's promise.
+    let entry = unsafe { place.as_ref() };
     entry.at_rest()?;
     if let Lies::In(host) = entry.lies {
         // SAFETY: a store in which another stands is not destroyed.
@@ -469,9 +477,9 @@ pub fn destroy<T: Placed>(entry: &Entry, tear_down: impl FnOnce(&mut T) -> Resul
     // SAFETY: nobody uses it any more, and it is not dropped again.
     unsafe { entry.at().cast::<T>().drop_in_place() };
     // SAFETY: the store is registered.
-    unsafe { registry::forget(NonNull::from(&entry.home)) };
+    unsafe { registry::forget(place.cast()) };
     // SAFETY: nothing names it any more.
-    unsafe { go(entry) };
+    unsafe { go(place) };
     Ok(())
 }
 
@@ -479,11 +487,12 @@ pub fn destroy<T: Placed>(entry: &Entry, tear_down: impl FnOnce(&mut T) -> Resul
 ///
 /// # Safety
 ///
-/// Nothing uses the store any more.
-unsafe fn go(entry: &Entry) {
-    let (base, layout) = (entry.base, entry.layout);
+/// It is the entry of a store that nothing uses any more.
+unsafe fn go(entry: NonNull<Entry>) {
+    // SAFETY: the caller's promise.
+    let Entry { base, layout, lies, .. } = *unsafe { entry.as_ref() };
     // What is refused stays with who refused it.
-    let _ = match entry.lies {
+    let _ = match lies {
         Lies::Fixed => Ok(()),
         // SAFETY: it came from there with this layout, and is used no more.
         Lies::Process => unsafe { Source::free(&Global, base, layout) },

@@ -207,7 +207,8 @@ pub unsafe extern "C" fn kmheapx(heap: *mut kmheap) -> Answer {
     let destroy = || {
         let (entry, _) = named(heap)?;
         debug_assert_eq!(entry.form, Form::Heap);
-        entry::destroy(entry, AHeap::destroy)
+        // SAFETY: a live heap, which the caller has.
+        unsafe { entry::destroy(NonNull::from(entry), AHeap::destroy) }
     };
     answer(destroy())
 }

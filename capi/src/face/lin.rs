@@ -104,7 +104,12 @@ pub unsafe extern "C" fn kmlini_in(r#where: *mut *mut kmlin, source: *mut kmcell
 /// If it is a live region, neither it nor what is in it is used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmlinx(lin: *mut kmlin) -> Answer {
-    answer(named(lin).and_then(|(entry, _)| entry::destroy(entry, ALin::destroy)))
+    let destroy = || {
+        let (entry, _) = named(lin)?;
+        // SAFETY: a live region, which the caller has.
+        unsafe { entry::destroy(NonNull::from(entry), ALin::destroy) }
+    };
+    answer(destroy())
 }
 
 /// A cell of a region.

@@ -106,7 +106,12 @@ pub unsafe extern "C" fn kmpooli_in(
 /// If it is a live pool, neither it nor what is in it is used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmpoolx(pool: *mut kmpool) -> Answer {
-    answer(named(pool).and_then(|(entry, _)| entry::destroy(entry, APool::destroy)))
+    let destroy = || {
+        let (entry, _) = named(pool)?;
+        // SAFETY: a live pool, which the caller has.
+        unsafe { entry::destroy(NonNull::from(entry), APool::destroy) }
+    };
+    answer(destroy())
 }
 
 /// A cell of a pool, its contents undefined.

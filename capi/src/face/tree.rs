@@ -204,14 +204,18 @@ pub unsafe extern "C" fn kmtreei_in(r#where: *mut *mut kmtree, source: *mut kmce
 pub unsafe extern "C" fn kmtreex(tree: *mut kmtree) -> Answer {
     let destroy = || {
         let entry = registry::store(tree)?;
+        let place = NonNull::from(entry);
         match entry.form {
-            Form::OwnTree => entry::destroy(entry, OwnTree::destroy),
-            Form::FixedTree => entry::destroy(entry, FixedTree::destroy),
+            // SAFETY: a live tree of this form, which the caller has.
+            Form::OwnTree => unsafe { entry::destroy(place, OwnTree::destroy) },
+            // SAFETY: as above.
+            Form::FixedTree => unsafe { entry::destroy(place, FixedTree::destroy) },
             Form::GuestTree => {
                 if entry.store::<GuestTree>().stats().live > 0 {
                     none_made_in(entry, root(entry)?, true)?;
                 }
-                entry::destroy(entry, GuestTree::destroy)
+                // SAFETY: as above.
+                unsafe { entry::destroy(place, GuestTree::destroy) }
             }
             _ => Err(Cond::Mismatch),
         }
