@@ -47,6 +47,7 @@ use crate::{Pages, Reuse};
 use extra::Extra;
 pub use extra::{Destructor, DestructorC, Guard, GuardC, context_of};
 pub use keyed::{Key, KeyTree};
+pub use name::name_of;
 pub(crate) use node::FRONT;
 pub use node::Node;
 use node::{HEADER, N};

@@ -361,6 +361,68 @@ static void many_in_each_other(void) {
     CHECK(pthread_create(&thread, &small, nest, NULL) == 0 && pthread_join(thread, NULL) == 0);
 }
 
+/* In a destructor, what is going still has its name, wherever its tree is; so has what is below it. */
+static void *named, *below;
+
+static void read_names(void *cell, void *ctx) {
+    (void)ctx;
+    looks++;
+    CHECK(cell == named && strcmp(kmtreenameof(named), "named") == 0 && strcmp(kmtreenameof(below), "below") == 0);
+    OK(kmtreetype(named, "named"));
+    IS(kmtreetype(named, "below"), kmcond_mismatch);
+    CHECK(!kmtreenameof((char *)named + 16) && !kmtreenameof((char *)named - 16));
+    CHECK(kmnodedata(KMNODE(named)) == named);
+    IS(kmtreename(named, "other"), kmcond_in_use);
+}
+
+static void names_in(kmtree *of) {
+    looks = 0;
+    OK(kmtreea(&named, kmtreeroot(of), 40));
+    OK(kmtreea(&below, named, 40));
+    OK(kmtreename(named, "named"));
+    OK(kmtreename(below, "below"));
+    OK(kmtreeon(named, read_names, NULL));
+    OK(kmtreef(named));
+    CHECK(looks == 1 && !kmtreenameof(named));
+}
+
+static void names(void) {
+    static union { unsigned char bytes[8192]; long double aligned; } room;
+    kmtree *of, *host;
+    kmheap *heap;
+    kmpool *cells;
+    OK(kmtreei(&host));
+    names_in(host);
+    OK(kmtreei_in(&of, &host->id));
+    names_in(of);
+    OK(kmtreex(of));
+    OK(kmtreex(host));
+    OK(kmtreeif(&host, room.bytes, sizeof room.bytes));
+    names_in(host);
+    OK(kmtreei_in(&of, &host->id));
+    names_in(of);
+    OK(kmtreex(of));
+    OK(kmtreex(host));
+    OK(kmheapi(&heap));
+    OK(kmtreei_in(&host, &heap->id));
+    names_in(host);
+    OK(kmtreei_in(&of, &host->id));
+    names_in(of);
+    OK(kmtreex(of));
+    OK(kmtreex(host));
+    OK(kmheapx(heap));
+    OK(kmlini(&lin, 0));
+    OK(kmtreei_in(&host, &lin->id));
+    names_in(host);
+    OK(kmtreex(host));
+    OK(kmlinx(lin));
+    OK(kmpooli(&cells, 512, 0));
+    OK(kmtreei_in(&host, &cells->id));
+    names_in(host);
+    OK(kmtreex(host));
+    OK(kmpoolx(cells));
+}
+
 static const struct child cases[] = {
     {"a node that moved", a_node_that_moved},
     {"bytes in a region", bytes_in_a_region},
@@ -372,6 +434,7 @@ static const struct child cases[] = {
     {"counted cells", counted_cells},
     {"nodes", nodes},
     {"many in each other", many_in_each_other},
+    {"names", names},
 };
 
 int main(void) {

@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char, c_void};
 use core::ops::ControlFlow;
 use core::ptr::{self, NonNull};
 
-use kmem::{Cond, Heap, Kind, Tree};
+use kmem::{Cond, Heap, Kind, Tree, tree};
 
 use super::{held, layout, payload, put, put_ptr, source};
 use crate::entry::{self, Entry, FixedTree, Form, GuestTree, Home, OwnTree, with_tree};
@@ -549,10 +549,10 @@ fn tell<T: entry::Placed>(tree: NonNull<T>) -> Result<NonNull<kmtree>, Cond> {
 
 /// The name of a node, also of one that is going.
 fn named<'n>(cell: *mut c_void) -> Result<Option<&'n CStr>, Cond> {
-    let (entry, node) = match node(cell) {
+    let node = match node(cell) {
         Err(Cond::InUse) => crate::find::going(cell)?,
-        found => found?,
+        found => found?.1,
     };
-    // SAFETY: a node of the tree.
-    with_tree!(entry, tree => unsafe { tree.name(node) })
+    // SAFETY: a node of some tree.
+    unsafe { tree::name_of(node) }
 }
