@@ -226,8 +226,9 @@ pub fn going(pointer: *mut c_void) -> Result<NonNull<u8>, Cond> {
             // Of several trees that lie in each other, each node but the innermost says that another stands in it.
             let holds = |node: usize| {
                 // SAFETY: a node stands in the block, and one in each that says so.
-                let header = unsafe { block.add(node * NODE).cast::<kmem::Cell>().as_ref() };
-                header.kind() == Some(Kind::Heap)
+                let header = unsafe { block.add(node * NODE) }.cast::<kmem::Cell>();
+                // SAFETY: as above.
+                unsafe { header.as_ref() }.kind() == Some(Kind::Heap)
             };
             return if (0..nodes - 1).all(holds) { Ok(within(block)) } else { Err(Cond::InUse) };
         }

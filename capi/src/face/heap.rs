@@ -178,8 +178,8 @@ pub unsafe extern "C" fn kmheapi(r#where: *mut *mut kmheap) -> Answer {
 
 /// Makes a heap in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// They may be a cell's, which then is neither released nor given another size before. `in_use` if another store stands in
-/// part of the bytes, `bad_size` for more than an object can have.
+/// They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+/// of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///

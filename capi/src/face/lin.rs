@@ -61,8 +61,8 @@ pub unsafe extern "C" fn kmlini(r#where: *mut *mut kmlin, cap: usize) -> Answer 
 
 /// Makes a region in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// They may be a cell's, which then is neither released nor given another size before. `in_use` if another store stands in
-/// part of the bytes, `bad_size` for more than an object can have.
+/// They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+/// of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///
@@ -78,8 +78,9 @@ pub unsafe extern "C" fn kmlinif(r#where: *mut *mut kmlin, buf: *mut c_void, len
     unsafe { put(r#where, || make().map(NonNull::cast)) }
 }
 
-/// Makes a region in another store, which cannot be destroyed before it. `too_many` where as many lie in each other
-/// as may.
+/// Makes a region in another store, which cannot be destroyed before it.
+///
+/// `too_many` where as many lie in each other as may.
 ///
 /// # Safety
 ///

@@ -57,8 +57,8 @@ pub unsafe extern "C" fn kmpooli(r#where: *mut *mut kmpool, cellsz: usize, cells
 
 /// Makes a pool in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// They may be a cell's, which then is neither released nor given another size before. `in_use` if another store stands in
-/// part of the bytes, `bad_size` for more than an object can have.
+/// They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+/// of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///
@@ -75,8 +75,9 @@ pub unsafe extern "C" fn kmpoolif(r#where: *mut *mut kmpool, cellsz: usize, buf:
     unsafe { put(r#where, || make().map(NonNull::cast)) }
 }
 
-/// Makes a pool in another store, which cannot be destroyed before it. `too_many` where as many
-/// lie in each other as may.
+/// Makes a pool in another store, which cannot be destroyed before it.
+///
+/// `too_many` where as many lie in each other as may.
 ///
 /// # Safety
 ///

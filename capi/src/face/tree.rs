@@ -156,8 +156,8 @@ pub unsafe extern "C" fn kmtreei(r#where: *mut *mut kmtree) -> Answer {
 
 /// Makes a tree in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// They may be a cell's, which then is neither released nor given another size before. `in_use` if another store stands in
-/// part of the bytes, `bad_size` for more than an object can have.
+/// They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+/// of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///
@@ -176,8 +176,9 @@ pub unsafe extern "C" fn kmtreeif(r#where: *mut *mut kmtree, buf: *mut c_void, l
     unsafe { put(r#where, make) }
 }
 
-/// Makes a tree whose nodes are cells of another store, which cannot be destroyed before it. `too_many` where as many
-/// lie in each other as may.
+/// Makes a tree whose nodes are cells of another store, which cannot be destroyed before it.
+///
+/// `too_many` where as many lie in each other as may.
 ///
 /// # Safety
 ///
