@@ -171,8 +171,10 @@ impl Cell {
     #[must_use]
     #[inline]
     pub fn is_tainted(&self) -> bool {
+        // Threads that share a counted cell may taint it meanwhile.
         #[cfg(feature = "shred")]
-        return self.shred.get() != 0;
+        // SAFETY: a live byte, which is changed in one step while others look.
+        return unsafe { AtomicU8::from_ptr(self.shred.as_ptr()) }.load(Ordering::Relaxed) != 0;
         #[cfg(not(feature = "shred"))]
         false
     }

@@ -68,6 +68,10 @@ struct Hook {
     context: *mut (),
 }
 
+/// The count of a cell that is being released; 0 is that of one whose store refused its block. So of several that drop
+/// one reference too many, one releases.
+const GOING: usize = usize::MAX;
+
 const HEADER: usize = size_of::<RefCell>();
 const HOOKED: usize = HEADER + size_of::<Hook>();
 
@@ -106,7 +110,11 @@ impl RefCell {
     /// ```
     #[must_use]
     pub fn refs(&self) -> usize {
-        self.refs.get()
+        // Other threads may be changing it.
+        match self.shared_count().load(Ordering::Relaxed) {
+            GOING => 0,
+            refs => refs,
+        }
     }
 
     /// The cell's header.
@@ -388,7 +396,7 @@ pub unsafe fn alloc_with_ptr<S: Store>(
 ///
 /// # Errors
 ///
-/// `too_many` at the largest count that is safe, `in_use` while the destructor runs.
+/// `too_many` at the largest count that is safe, `in_use` while the cell is being released.
 ///
 /// # Safety
 ///
@@ -403,7 +411,7 @@ pub unsafe fn upref(payload: NonNull<u8>) -> Result<usize, Cond> {
     }
     // Half the range, as the standard library does: what overflows is a leak in a loop.
     if refs > isize::MAX as usize {
-        return Err(Cond::TooMany);
+        return Err(if refs == GOING { Cond::InUse } else { Cond::TooMany });
     }
     front.refs.set(refs + 1);
     Ok(refs + 1)
@@ -429,7 +437,7 @@ pub unsafe fn upref(payload: NonNull<u8>) -> Result<usize, Cond> {
 ///
 /// # Errors
 ///
-/// `in_use` while the destructor runs. When the store refuses the block of the last reference, what it
+/// `in_use` while the cell is being released. When the store refuses the block of the last reference, what it
 /// says: the destructor has run, and the same call tries again.
 ///
 /// # Safety
@@ -441,12 +449,18 @@ pub unsafe fn downref(payload: NonNull<u8>) -> Result<usize, Cond> {
     // SAFETY: the caller's promise.
     let front = unsafe { header(payload) };
     let refs = front.refs.get();
-    if refs > 1 {
-        front.refs.set(refs - 1);
-        return Ok(refs - 1);
+    match refs {
+        GOING => Err(Cond::InUse),
+        0 | 1 => {
+            front.refs.set(GOING);
+            // SAFETY: the caller's promise, and this is the last reference.
+            unsafe { release(payload, front, refs) }
+        }
+        more => {
+            front.refs.set(more - 1);
+            Ok(more - 1)
+        }
     }
-    // SAFETY: the caller's promise, and this is the last reference.
-    unsafe { release(payload, front) }
 }
 
 /// The same as [`upref`], of a cell that several threads hold: its count is changed in one step.
@@ -478,7 +492,7 @@ pub unsafe fn upref_shared(payload: NonNull<u8>) -> Result<usize, Cond> {
     let more = |refs| if refs == 0 || refs > isize::MAX as usize { None } else { Some(refs + 1) };
     match front.shared_count().fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
         Ok(before) => Ok(before + 1),
-        Err(0) => Err(Cond::InUse),
+        Err(0 | GOING) => Err(Cond::InUse),
         Err(_) => Err(Cond::TooMany),
     }
 }
@@ -506,12 +520,17 @@ pub unsafe fn upref_shared(payload: NonNull<u8>) -> Result<usize, Cond> {
 pub unsafe fn downref_shared(payload: NonNull<u8>) -> Result<usize, Cond> {
     // SAFETY: the caller's promise.
     let front = unsafe { header(payload) };
-    let less = |refs| if refs > 1 { Some(refs - 1) } else { None };
-    match front.shared_count().fetch_update(Ordering::Release, Ordering::Acquire, less) {
-        Ok(before) => Ok(before - 1),
+    let less = |refs| match refs {
+        GOING => None,
+        0 | 1 => Some(GOING),
+        more => Some(more - 1),
+    };
+    match front.shared_count().fetch_update(Ordering::AcqRel, Ordering::Relaxed, less) {
         // What other threads did to the cell before they dropped theirs has happened by now.
-        // SAFETY: the caller's promise, and nobody else has a reference.
-        Err(_) => unsafe { release(payload, front) },
+        // SAFETY: the caller's promise, and nobody else has a reference, nor can take the count from here.
+        Ok(last @ (0 | 1)) => unsafe { release(payload, front, last) },
+        Ok(before) => Ok(before - 1),
+        Err(_) => Err(Cond::InUse),
     }
 }
 
@@ -632,20 +651,22 @@ pub unsafe fn taint(payload: NonNull<u8>) {
 
 /// # Safety
 ///
-/// As for [`downref`], with the last reference.
+/// As for [`downref`], with the last reference: the count was `last` until the caller has made it [`GOING`].
 #[cold]
-unsafe fn release(payload: NonNull<u8>, front: &RefCell) -> Result<usize, Cond> {
-    let hooked = match (front.id.state(), front.refs.get()) {
-        (Some(State::Live), 1) => false,
-        (Some(State::Hooked), _) => true,
-        (Some(State::Doomed), _) => return Err(Cond::InUse),
+unsafe fn release(payload: NonNull<u8>, front: &RefCell, last: usize) -> Result<usize, Cond> {
+    let hooked = match (front.id.state(), last) {
+        (Some(State::Live), 1) => Some(false),
+        (Some(State::Hooked), _) => Some(true),
         // Released but for the block, which its store refused.
-        (Some(State::Free), 0) => false,
-        _ => return Err(Cond::FailAssert),
+        (Some(State::Free), 0) => Some(false),
+        _ => None,
     };
     // What was refused before may have had a destructor: its room shows in where the block begins.
-    let frame = front.frame(hooked).ok_or(Cond::FailAssert)?;
-    let destroy = front.refs.replace(0) == 1 && hooked;
+    let Some((hooked, frame)) = hooked.and_then(|hooked| Some((hooked, front.frame(hooked)?))) else {
+        front.shared_count().store(last, Ordering::Release);
+        return Err(Cond::FailAssert);
+    };
+    let destroy = last == 1 && hooked;
     let going = Going { payload, front, frame, hooked };
     if destroy {
         front.id.set_state(State::Doomed);
@@ -672,6 +693,10 @@ struct Going<'c> {
 impl Going<'_> {
     fn give_back(&self) -> Result<(), Cond> {
         // If the block is refused, the next call finds what is left to do.
+        self.try_to().inspect_err(|_| self.front.shared_count().store(0, Ordering::Release))
+    }
+
+    fn try_to(&self) -> Result<(), Cond> {
         self.front.id.set_state(if self.hooked { State::Hooked } else { State::Free });
         let src = self.front.src.get();
         // SAFETY: who dropped the last reference promised that the store is where it was.
@@ -780,7 +805,7 @@ impl Inspect for RefCell {
             header: HEADER,
             payload,
             tainted: self.id.is_tainted(),
-            refs: self.refs.get(),
+            refs: self.refs(),
             links: [self.src.get().addr().get(), 0, 0, 0, 0],
             ..Record::new(at, HEADER + payload, What::Used)
         });

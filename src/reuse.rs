@@ -121,6 +121,24 @@ struct Free {
 unsafe impl<S: Source + Send> Send for Reuse<S> {}
 
 impl<S: Source> Reuse<S> {
+    /// Bytes beyond which a block is the source's own, and goes back to it when it is freed; all others stay in the
+    /// region.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Reuse, Source};
+    ///
+    /// let heap = Heap::new_in(Pages::new());
+    /// let nodes = Reuse::new_in(&heap);
+    /// let layout = Layout::array::<u8>(Reuse::<&Heap<Pages>>::LARGE + 1).expect("not too long");
+    /// let block = nodes.alloc(layout)?.cast();
+    /// // SAFETY: just allocated with this layout.
+    /// unsafe { nodes.free(block, layout)? };
+    /// assert_eq!(heap.stats().live, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    pub const LARGE: usize = LARGE;
+
     /// A source whose region takes its chunks from another; the first is taken with the first block.
     ///
     /// ```

@@ -483,7 +483,8 @@ kmcond kmheapi(struct kmheap **where);
 /**
  * Makes a heap in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
  *
- * `in_use` if another store stands in part of the bytes.
+ * They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+ * of the bytes, `bad_size` for more than an object can have.
  *
  * Owed: As for `kmheapi`; `buf` is null or `len` bytes that nothing else uses until the heap is destroyed.
  */
@@ -560,7 +561,8 @@ kmcond kmlini(struct kmlin **where, size_t cap);
 /**
  * Makes a region in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
  *
- * `in_use` if another store stands in part of the bytes.
+ * They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+ * of the bytes, `bad_size` for more than an object can have.
  *
  * Owed: As for `kmlini`; `buf` is null or `len` bytes that nothing else uses until the region is destroyed.
  */
@@ -568,6 +570,8 @@ kmcond kmlinif(struct kmlin **where, void *buf, size_t len);
 
 /**
  * Makes a region in another store, which cannot be destroyed before it.
+ *
+ * `too_many` where as many lie in each other as may.
  *
  * Owed: As for `kmlini`.
  */
@@ -675,7 +679,8 @@ kmcond kmpooli(struct kmpool **where,
 /**
  * Makes a pool in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
  *
- * `in_use` if another store stands in part of the bytes.
+ * They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+ * of the bytes, `bad_size` for more than an object can have.
  *
  * Owed: As for `kmpooli`; `buf` is null or `len` bytes that nothing else uses until the pool is destroyed.
  */
@@ -683,6 +688,8 @@ kmcond kmpoolif(struct kmpool **where, size_t cellsz, void *buf, size_t len);
 
 /**
  * Makes a pool in another store, which cannot be destroyed before it.
+ *
+ * `too_many` where as many lie in each other as may.
  *
  * Owed: As for `kmpooli`.
  */
@@ -781,6 +788,8 @@ kmcond kmrefzo(struct kmptr *where, size_t len);
 /**
  * A counted cell of a store, which must not be destroyed while the cell is used.
  *
+ * Its count is changed by the thread that has the store: the store is asked for the cell first.
+ *
  * Owed: `where` is null or may be written to.
  */
 kmcond kmrefa_in(void **where, struct kmcell *source, size_t len);
@@ -788,14 +797,15 @@ kmcond kmrefa_in(void **where, struct kmcell *source, size_t len);
 /**
  * One more reference.
  *
- * `too_many` at the largest count.
+ * `too_many` at the largest count, `in_use` while the last one is being dropped. By any thread, if the cell is one of the
+ * process heap.
  *
  * Owed: If it is a live counted cell, the caller has a reference.
  */
 kmcond kmrefu(void *cell);
 
 /**
- * One reference fewer: the last one releases the cell.
+ * One reference fewer: the last one releases the cell. Of two that drop it at once, one is told `in_use` or `bad_address`.
  *
  * Owed: If it is a live counted cell, the caller gives up a reference. The last is dropped where the cell's store may be used.
  */
@@ -827,7 +837,8 @@ kmcond kmtreei(struct kmtree **where);
 /**
  * Makes a tree in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
  *
- * `in_use` if another store stands in part of the bytes.
+ * They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+ * of the bytes, `bad_size` for more than an object can have.
  *
  * Owed: As for `kmtreei`; `buf` is null or `len` bytes that nothing else uses until the tree is destroyed.
  */
@@ -835,6 +846,8 @@ kmcond kmtreeif(struct kmtree **where, void *buf, size_t len);
 
 /**
  * Makes a tree whose nodes are cells of another store, which cannot be destroyed before it.
+ *
+ * `too_many` where as many lie in each other as may.
  *
  * Owed: As for `kmtreei`.
  */

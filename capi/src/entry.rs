@@ -7,13 +7,15 @@
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
+use core::iter::successors;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use kmem::{Cond, Found, Global, Grant, Headers, Heap, Kind, Lin, MIN_ALIGN, Pool, Source, Store, Tree};
 
 use crate::nodes::{Guest, Own};
-use crate::registry::{self, Range};
+use crate::registry::{self, Range, Within};
 use crate::seeded::seeded;
 use crate::source::{From, Src};
 
@@ -69,18 +71,23 @@ pub struct Entry {
     home: Range,
     pub form: Form,
     lies: Lies,
+    /// In how many others it lies, one in the next.
+    depth: usize,
     /// The home as it was allocated.
     layout: Layout,
     /// The home, by a pointer that is good for all of it.
     base: NonNull<u8>,
-    /// Ranges of other stores that lie in this one's memory. Changed under the registry's lock.
-    pub guests: Var<usize>,
+    /// Ranges of other stores that lie in this one's memory. Changed under the registry's lock; whoever makes a store in
+    /// a cell of this one may be on another thread.
+    guests: AtomicUsize,
+    /// Those of them that were made in cells, by the bytes of these.
+    fixed: AtomicUsize,
     /// Calls that are under way and run code of the caller's, which must not destroy the store.
     busy: Var<usize>,
     /// Of a region: the serial number behind that of the newest mark, and what that was when a guest took its newest
-    /// block.
-    pub marked: Var<usize>,
-    stamp: Var<usize>,
+    /// block or was made in a cell.
+    marked: AtomicUsize,
+    stamp: AtomicUsize,
 }
 
 /// Where a store lies.
@@ -96,6 +103,9 @@ enum Lies {
 
 /// Bytes from an entry to its store.
 pub const ENTRY: usize = size_of::<Entry>().next_multiple_of(MIN_ALIGN);
+
+/// In how many others a store may lie, one in the next: what it asks for, each asks the next for.
+const DEEPEST: usize = 32;
 
 /// Where a store is to lie.
 pub enum Home<'e> {
@@ -166,8 +176,13 @@ impl Entry {
     }
 
     const fn new(form: Form, lies: Lies, layout: Layout, base: NonNull<u8>, home: Range) -> Self {
-        let [guests, busy, marked, stamp] = [const { Var::new(0) }; 4];
-        Self { home, form, lies, layout, base, guests, busy, marked, stamp }
+        let [guests, fixed, marked, stamp] = [const { AtomicUsize::new(0) }; 4];
+        let depth = match lies {
+            // SAFETY: a store in which another is being made is there.
+            Lies::In(host) => unsafe { host.as_ref() }.depth + 1,
+            _ => 0,
+        };
+        Self { home, form, lies, depth, layout, base, guests, fixed, busy: Var::new(0), marked, stamp }
     }
 
     /// The store, whose type is known from its form.
@@ -220,26 +235,107 @@ impl Entry {
         Busy { entry: self }
     }
 
+    /// Whether another store stands in this one.
+    #[inline]
+    pub fn has_guests(&self) -> bool {
+        self.guests.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes a guest, which may have been made in a cell; the registry's lock is held.
+    pub fn arrives(&self, fixed: bool) {
+        self.guests.fetch_add(1, Ordering::Relaxed);
+        self.fixed.fetch_add(fixed.into(), Ordering::Relaxed);
+        self.has_given();
+    }
+
+    /// Notes that one has gone; the registry's lock is held.
+    pub fn leaves(&self, fixed: bool) {
+        self.guests.fetch_sub(1, Ordering::Relaxed);
+        self.fixed.fetch_sub(fixed.into(), Ordering::Relaxed);
+    }
+
+    /// Whether a store was made in a cell of this one, by its bytes.
+    #[inline(always)]
+    pub fn has_fixed(&self) -> bool {
+        self.fixed.load(Ordering::Relaxed) > 0
+    }
+
+    /// The same of a cell of this one or of those in whose cells a tree has its nodes.
+    #[inline]
+    pub fn may_hold(&self) -> bool {
+        self.has_fixed() || self.form == Form::GuestTree && self.hosts().any(Self::has_fixed)
+    }
+
+    /// Whether a cell can go or move: no store was made in it. What it is, if it is none, is not said here.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if one was.
+    #[inline]
+    pub fn lets_go(&self, payload: NonNull<u8>) -> Result<(), Cond> {
+        match self.may_hold().then(|| self.locate(payload)) {
+            Some(Ok(found)) if found.kind == self.kind() => registry::is_free(found.payload, found.size),
+            _ => Ok(()),
+        }
+    }
+
+    /// The stores in whose cells a tree has its nodes, each in the nodes of the next.
+    fn hosts(&self) -> impl Iterator<Item = &Self> {
+        successors(Some(self), |tree| tree.as_a::<GuestTree>().ok().map(|tree| tree.source().host())).skip(1)
+    }
+
+    /// Notes that a region's newest mark is this one.
+    pub fn is_marked(&self, serial: usize) {
+        self.marked.store(serial + 1, Ordering::Relaxed);
+    }
+
+    /// Notes that a guest has a block that may lie behind the newest mark.
+    pub fn has_given(&self) {
+        self.stamp.store(self.marked.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// # Errors
     ///
     /// `in_use` while another store stands in this one, or code of the caller's runs in the midst of a call.
     pub fn at_rest(&self) -> Result<(), Cond> {
-        let guests = self.guests.get() > 0 && !seeded("a_host_goes_before_its_guest");
+        let guests = self.has_guests() && !seeded("a_host_goes_before_its_guest");
         if guests || self.busy.get() > 0 { Err(Cond::InUse) } else { Ok(()) }
+    }
+
+    /// Whether guests may give back what they have of this one, and so go.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` while it is walked, or a guard of it is asked.
+    fn takes_back(&self) -> Result<(), Cond> {
+        // Of a tree more is under way that runs code of the caller's, in which it can be changed.
+        let frozen = with_tree!(self, tree => Ok(tree.is_frozen())).unwrap_or(self.busy.get() > 0);
+        if frozen { Err(Cond::InUse) } else { Ok(()) }
+    }
+
+    /// The same of the hosts in whose cells a tree has its nodes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`takes_back`](Self::takes_back).
+    pub fn hosts_take_back(&self) -> Result<(), Cond> {
+        self.hosts().try_for_each(Self::takes_back)
     }
 
     /// Whether a region may be rewound to a mark: no store stands behind it.
     pub fn may_rewind(&self, serial: usize) -> Result<(), Cond> {
-        let newer = self.guests.get() == 0 || serial >= self.stamp.get() || seeded("a_rewind_takes_a_guests_block");
+        let newer = !self.has_guests()
+            || serial >= self.stamp.load(Ordering::Relaxed)
+            || seeded("a_rewind_takes_a_guests_block");
         if self.busy.get() == 0 && newer { Ok(()) } else { Err(Cond::InUse) }
     }
 
     /// Memory for something of another store, from this one.
     pub fn grant(&self, layout: Layout) -> Result<Grant, Cond> {
         let mark = Self::guest_mark(self.kind());
-        self.stamp.set(self.marked.get());
         with_store!(self, store => {
             let grant = Source::grant(store, layout)?;
+            self.has_given();
             // SAFETY: just allocated.
             unsafe { store.set_kind(grant.bytes.cast(), mark) };
             Ok(grant)
@@ -294,11 +390,16 @@ pub fn make<T: Placed>(
     let layout = Layout::from_size_align(ENTRY + size_of::<T>(), MIN_ALIGN).map_err(|_| Cond::BadSize)?;
     let (base, lies, len) = match home {
         Home::Process => (grant_of_process(layout)?.bytes.cast::<u8>(), Lies::Process, layout.size()),
+        Home::In(host) if host.depth == DEEPEST => return Err(Cond::TooMany),
         Home::In(host) => {
             let block = host.grant(layout)?.bytes.cast::<u8>();
             (block, Lies::In(NonNull::from(host)), layout.size())
         }
         Home::Fixed(bytes, len) => {
+            // No object is longer, and none reaches over the end of all addresses.
+            if isize::try_from(len).is_err() || bytes.addr().get().checked_add(len).is_none() {
+                return Err(Cond::BadSize);
+            }
             let pad = bytes.addr().get().wrapping_neg() & (MIN_ALIGN - 1);
             let len = len.checked_sub(pad).filter(|len| *len >= layout.size()).ok_or(Cond::NoRoom)?;
             // SAFETY: the caller's bytes are longer than this.
@@ -326,16 +427,15 @@ pub fn make<T: Placed>(
     let store = unsafe { base.add(ENTRY) }.cast::<T>();
     // SAFETY: as above, aligned.
     unsafe { store.write(build(entry, from)) };
-    let host = match lies {
+    let within = match lies {
         // SAFETY: it was just asked for the home.
-        Lies::In(host) => Some(unsafe { host.as_ref() }),
-        _ => None,
+        Lies::In(host) => Within::Given(Some(unsafe { host.as_ref() })),
+        Lies::Process => Within::Given(None),
+        Lies::Fixed => Within::Bytes,
     };
     // SAFETY: the entry stays until the store is destroyed.
-    if let Err(cond) = unsafe { registry::register(entry.cast(), host) } {
-        // SAFETY: just written.
-        let entry = unsafe { entry.as_ref() };
-        // SAFETY: named nowhere.
+    if let Err(cond) = unsafe { registry::register(entry.cast(), &within) } {
+        // SAFETY: just written, and named nowhere.
         unsafe { go(entry) };
         return Err(cond);
     }
@@ -347,8 +447,23 @@ pub fn make<T: Placed>(
 /// # Errors
 ///
 /// `in_use` for the process's own tree too; what the store says when its source refuses a block: it is then still there.
-pub fn destroy<T: Placed>(entry: &Entry, tear_down: impl FnOnce(&mut T) -> Result<(), Cond>) -> Result<(), Cond> {
+///
+/// # Safety
+///
+/// It is the entry of a live `T`, which the calling thread has.
+pub unsafe fn destroy<T: Placed>(
+    // No reference: what an argument refers to must be there until the function ends.
+    place: NonNull<Entry>,
+    tear_down: impl FnOnce(&mut T) -> Result<(), Cond>,
+) -> Result<(), Cond> {
+    // SAFETY: the caller's promise.
+    let entry = unsafe { place.as_ref() };
     entry.at_rest()?;
+    if let Lies::In(host) = entry.lies {
+        // SAFETY: a store in which another stands is not destroyed.
+        unsafe { host.as_ref() }.takes_back()?;
+    }
+    entry.hosts_take_back()?;
     if entry.layout.align() < MIN_ALIGN {
         return Err(Cond::InUse);
     }
@@ -362,9 +477,9 @@ pub fn destroy<T: Placed>(entry: &Entry, tear_down: impl FnOnce(&mut T) -> Resul
     // SAFETY: nobody uses it any more, and it is not dropped again.
     unsafe { entry.at().cast::<T>().drop_in_place() };
     // SAFETY: the store is registered.
-    unsafe { registry::forget(NonNull::from(&entry.home)) };
+    unsafe { registry::forget(place.cast()) };
     // SAFETY: nothing names it any more.
-    unsafe { go(entry) };
+    unsafe { go(place) };
     Ok(())
 }
 
@@ -372,11 +487,12 @@ pub fn destroy<T: Placed>(entry: &Entry, tear_down: impl FnOnce(&mut T) -> Resul
 ///
 /// # Safety
 ///
-/// Nothing uses the store any more.
-unsafe fn go(entry: &Entry) {
-    let (base, layout) = (entry.base, entry.layout);
+/// It is the entry of a store that nothing uses any more.
+unsafe fn go(entry: NonNull<Entry>) {
+    // SAFETY: the caller's promise.
+    let Entry { base, layout, lies, .. } = *unsafe { entry.as_ref() };
     // What is refused stays with who refused it.
-    let _ = match entry.lies {
+    let _ = match lies {
         Lies::Fixed => Ok(()),
         // SAFETY: it came from there with this layout, and is used no more.
         Lies::Process => unsafe { Source::free(&Global, base, layout) },

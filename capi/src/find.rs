@@ -29,6 +29,19 @@ pub struct Hit<'e> {
     pub found: Found,
 }
 
+impl Hit<'_> {
+    /// Whether the cell can go or move: no store was made in it.
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if one was.
+    #[inline]
+    pub fn lets_go(&self) -> Result<(), Cond> {
+        let may = self.store.map_or_else(registry::are_elsewhere, Entry::may_hold);
+        if may { registry::is_free(self.found.payload, self.found.size) } else { Ok(()) }
+    }
+}
+
 /// In front of a node's payload.
 pub const NODE: usize = size_of::<Node>();
 /// In front of a counted cell's payload.
@@ -190,18 +203,35 @@ pub fn counted<'e>(pointer: *mut c_void) -> Result<Hit<'e>, Cond> {
 ///
 /// # Errors
 ///
-/// `in_use` if its tree has its nodes in another store, where it cannot be told any more whose it is.
+/// `in_use` if it cannot be told any more what it is.
 #[cold]
-pub fn going<'e>(pointer: *mut c_void) -> Result<(&'e Entry, NonNull<u8>), Cond> {
+pub fn going(pointer: *mut c_void) -> Result<NonNull<u8>, Cond> {
     let payload = NonNull::new(pointer.cast::<u8>()).ok_or(Cond::BadAddress)?;
     let address = payload.addr().get();
-    let block = address.wrapping_sub(NODE);
-    if let Some(granule) = granules::of_block(block) {
-        return Ok((granule.owner(), granule.pointer(address)));
+    if let Some(granule) = granules::of_block(address.wrapping_sub(NODE)) {
+        return Ok(granule.pointer(address));
     }
-    let owner = registry::owner_of(address.wrapping_sub(1)).ok_or(Cond::InUse)?;
-    let tree = owner.as_a::<FixedTree>().map_err(|_| Cond::InUse)?;
-    let block = tree.source().locate_behind(payload, NODE, Kind::Tree)?;
+    let front = address.wrapping_sub(1);
+    let owner = registry::owner_of(front).or_else(|| granules::of(front).map(granules::Granule::owner));
+    let owner = owner.ok_or(Cond::InUse)?;
     // SAFETY: the payload lies in the block that was found.
-    Ok((owner, unsafe { block.add(address - block.addr().get()) }))
+    let within = |block: NonNull<u8>| unsafe { block.add(address - block.addr().get()) };
+    if let Ok(tree) = owner.as_a::<FixedTree>()
+        && let Ok(block) = tree.source().locate_behind(payload, NODE, Kind::Tree)
+    {
+        return Ok(within(block));
+    }
+    for nodes in 1..=NESTED {
+        if let Ok(block) = with_store!(owner, it => it.locate_behind(payload, nodes * NODE, owner.node_mark())) {
+            // Of several trees that lie in each other, each node but the innermost says that another stands in it.
+            let holds = |node: usize| {
+                // SAFETY: a node stands in the block, and one in each that says so.
+                let header = unsafe { block.add(node * NODE) }.cast::<kmem::Cell>();
+                // SAFETY: as above.
+                unsafe { header.as_ref() }.kind() == Some(Kind::Heap)
+            };
+            return if (0..nodes - 1).all(holds) { Ok(within(block)) } else { Err(Cond::InUse) };
+        }
+    }
+    Err(Cond::InUse)
 }

@@ -14,8 +14,10 @@
 //! alone, and read only when it was found to be a live cell or a store. (What an address that the caller owns is for —
 //! `where`, a buffer, a string — is the caller's to say.)
 //!
-//! One store is used by one thread at a time. The registry, the process heap and the counts of counted cells may be
-//! used by any thread at any time.
+//! One store is used by one thread at a time. The registry, the process heap and the counts of its counted cells may be
+//! used by any thread at any time. Not the counts of those in other stores: no pointer is believed, so whoever changes
+//! a count asks the store for the cell, and only one thread at a time may ask a store anything. (To make it any thread's,
+//! each call of each store would have to lock it.)
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("the C face of kmem is for 64-bit machines: its map of pages is made for their addresses");
@@ -23,6 +25,7 @@ compile_error!("the C face of kmem is for 64-bit machines: its map of pages is m
 mod entry;
 pub mod face;
 mod find;
+mod fork;
 mod granules;
 mod nodes;
 mod process;

@@ -94,9 +94,9 @@ unsafe impl Source for Own {
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
         let now = unsafe { self.reuse.resize(block, old, new) }?;
-        // A large one has gone with its chunk.
-        if now.cast() != block && granule(block).is_some() {
-            // SAFETY: it is free, and in the region.
+        // A large one has gone with its chunk, and another thread's may be there already.
+        if now.cast() != block && old.size() <= Reuse::<Granules>::LARGE {
+            // SAFETY: it is free, and stays in the region.
             unsafe { mark_freed(block) };
         }
         Ok(now)
@@ -170,7 +170,7 @@ impl Guest {
         if trees.count() > NESTED { Err(Cond::TooMany) } else { Ok(Self { host: NonNull::from(host) }) }
     }
 
-    fn host(&self) -> &Entry {
+    pub fn host(&self) -> &Entry {
         // SAFETY: a store in which another stands is not destroyed.
         unsafe { self.host.as_ref() }
     }
@@ -202,7 +202,11 @@ unsafe impl Source for Guest {
 
     unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Cond> {
         // SAFETY: the caller's promise.
-        with_store!(self.host(), store => unsafe { Source::resize(store, block, old, new) })
+        let now = with_store!(self.host(), store => unsafe { Source::resize(store, block, old, new) })?;
+        if now.cast() != block {
+            self.host().has_given();
+        }
+        Ok(now)
     }
 
     fn least_align(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The process's own tree: under its root are the nodes that C makes without a parent.
 
 use core::cell::UnsafeCell;
-use core::mem::{MaybeUninit, offset_of};
+use core::mem::{self, MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -9,8 +9,9 @@ use kmem::Tree;
 use kmem::platform::Locked;
 
 use crate::entry::{ENTRY, Entry, Form, OwnTree};
+use crate::fork;
 use crate::nodes::Own;
-use crate::registry;
+use crate::registry::{self, Within};
 
 /// A tree in its place behind an entry.
 #[repr(C, align(16))]
@@ -43,8 +44,24 @@ pub fn process_tree<'e>() -> &'e Entry {
     }
 }
 
+/// Locks for whoever forks.
+pub fn lock() {
+    mem::forget(FIRST.lock());
+}
+
+/// Unlocks again.
+///
+/// # Safety
+///
+/// The calling thread has called [`lock`].
+pub unsafe fn unlock() {
+    // SAFETY: the caller's promise: its guard was forgotten.
+    unsafe { FIRST.unlock() };
+}
+
 #[cold]
 fn begin<'e>() -> &'e Entry {
+    fork::prepare();
     let _first = FIRST.lock();
     let home = PLACE.0.get().cast::<Home>();
     let entry = home.cast::<Entry>();
@@ -62,7 +79,7 @@ fn begin<'e>() -> &'e Entry {
         unsafe { home.write(made) };
         // What is a static of this library holds nothing that is registered.
         // SAFETY: it stays for good.
-        let _ = unsafe { registry::register(owner.cast(), None) };
+        let _ = unsafe { registry::register(owner.cast(), &Within::Given(None)) };
         ENTRY_OF_PROCESS.store(entry, Ordering::Release);
     }
     // SAFETY: written, and it stays for good.

@@ -17,15 +17,16 @@
 //! are kept in a table that is read without it: a store leaves that table under the lock, before its entry goes.
 
 use core::cell::Cell as Var;
+use core::mem;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use kmem::Cond;
-use kmem::platform::Locked;
+use kmem::platform::{Guard, Locked};
 
 use crate::entry::{ENTRY, Entry};
-use crate::granules;
 use crate::seeded::seeded;
+use crate::{fork, granules};
 
 /// A stretch of memory that a store has.
 #[repr(C)]
@@ -38,6 +39,16 @@ pub struct Range {
     outer: Var<*const Self>,
     /// The store in whose memory it lies; it cannot be destroyed before this is forgotten.
     host: Var<*const Entry>,
+    /// Whether it lies in bytes of the caller's.
+    fixed: Var<bool>,
+}
+
+/// What a range lies in.
+pub enum Within<'e> {
+    /// Memory that was taken for it from this store, or from none.
+    Given(Option<&'e Entry>),
+    /// Bytes of the caller's, which may be a cell's.
+    Bytes,
 }
 
 impl Range {
@@ -51,6 +62,7 @@ impl Range {
             owner,
             outer: Var::new(none),
             host: Var::new(ptr::null()),
+            fixed: Var::new(false),
         }
     }
 
@@ -70,6 +82,50 @@ struct Ranges {
 unsafe impl Send for Ranges {}
 
 static RANGES: Locked<Ranges> = Locked::new(Ranges { root: Var::new(ptr::null()) });
+
+/// All of them, which nobody else has meanwhile.
+fn ranges() -> Guard<'static, Ranges> {
+    fork::prepare();
+    RANGES.lock()
+}
+
+/// Locks for whoever forks.
+pub fn lock() {
+    mem::forget(RANGES.lock());
+}
+
+/// Unlocks again.
+///
+/// # Safety
+///
+/// The calling thread has called [`lock`].
+pub unsafe fn unlock() {
+    // SAFETY: the caller's promise: its guard was forgotten.
+    unsafe { RANGES.unlock() };
+}
+
+/// Stores that were made in bytes of the caller's which no other store has: if not in a cell of the process heap, on a stack
+/// or in a `static`.
+static ELSEWHERE: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a cell of the process heap may have a store in it that was made there by its bytes.
+#[inline]
+pub fn are_elsewhere() -> bool {
+    ELSEWHERE.load(Ordering::Relaxed) > 0
+}
+
+/// Whether a cell can go or move: no store was made in it.
+///
+/// # Errors
+///
+/// `in_use` if one was.
+#[cold]
+pub fn is_free(payload: NonNull<u8>, size: usize) -> Result<(), Cond> {
+    let start = payload.addr().get();
+    let begins_within = |range: &Range| range.start >= start;
+    let last = size.checked_sub(1).map_or(start, |last| start + last);
+    if ranges().before(last).is_some_and(begins_within) { Err(Cond::InUse) } else { Ok(()) }
+}
 
 /// Stores that were found, by their addresses.
 static KNOWN: [AtomicPtr<Entry>; 64] = [const { AtomicPtr::new(ptr::null_mut()) }; 64];
@@ -182,10 +238,10 @@ impl Ranges {
 ///
 /// `in_use` if they do.
 pub fn may_register(start: usize, end: usize) -> Result<(), Cond> {
-    RANGES.lock().place(start, end).map(drop)
+    ranges().place(start, end).map(drop)
 }
 
-/// Takes a range in. It is counted by the store in whose memory it lies: `host`, or whichever is found there.
+/// Takes a range in. It is counted by the store in whose memory it lies.
 ///
 /// # Errors
 ///
@@ -194,16 +250,23 @@ pub fn may_register(start: usize, end: usize) -> Result<(), Cond> {
 /// # Safety
 ///
 /// The range stays where it is, with its owner, until it is forgotten.
-pub unsafe fn register(range: NonNull<Range>, host: Option<&Entry>) -> Result<(), Cond> {
+pub unsafe fn register(range: NonNull<Range>, within: &Within<'_>) -> Result<(), Cond> {
     // SAFETY: the caller's promise.
     let range = unsafe { range.as_ref() };
-    let ranges = RANGES.lock();
+    let ranges = ranges();
     let outer = ranges.place(range.start, range.end)?;
     range.outer.set(outer);
-    range.host.set(host.map_or_else(|| Ranges::host(outer, range.start), ptr::from_ref));
+    let (host, fixed) = match within {
+        Within::Given(host) => (host.map_or(ptr::null(), ptr::from_ref), false),
+        Within::Bytes => (Ranges::host(outer, range.start), true),
+    };
+    range.host.set(host);
+    range.fixed.set(fixed);
     // SAFETY: null, or a store that is there.
-    if let Some(host) = unsafe { range.host.get().as_ref() } {
-        host.guests.set(host.guests.get() + 1);
+    if let Some(host) = unsafe { host.as_ref() } {
+        host.arrives(fixed);
+    } else if fixed {
+        ELSEWHERE.fetch_add(1, Ordering::Relaxed);
     }
     ranges.insert(range);
     Ok(())
@@ -217,13 +280,9 @@ pub unsafe fn register(range: NonNull<Range>, host: Option<&Entry>) -> Result<()
 pub unsafe fn forget(range: NonNull<Range>) {
     // SAFETY: the caller's promise.
     let range = unsafe { range.as_ref() };
-    let ranges = RANGES.lock();
-    ranges.remove(range);
-    // SAFETY: null, or a store that is there as long as it has a guest.
-    if let Some(host) = unsafe { range.host.get().as_ref() } {
-        host.guests.set(host.guests.get() - 1);
-    }
     let entry = range.owner.as_ptr();
+    let ranges = ranges();
+    ranges.remove(range);
     // The home is the last that a store has.
     if ptr::addr_eq(range, entry) {
         let slot = known(entry.addr() + ENTRY);
@@ -231,11 +290,19 @@ pub unsafe fn forget(range: NonNull<Range>) {
             slot.store(ptr::null_mut(), Ordering::Release);
         }
     }
+    // Last: the range lies in the host's memory, which may go then.
+    let (host, fixed) = (range.host.get(), range.fixed.get());
+    // SAFETY: null, or a store that is there as long as it has a guest.
+    if let Some(host) = unsafe { host.as_ref() } {
+        host.leaves(fixed);
+    } else if fixed {
+        ELSEWHERE.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The store whose memory holds an address, and no other store's within it does.
 pub fn owner_of<'a>(address: usize) -> Option<&'a Entry> {
-    let ranges = RANGES.lock();
+    let ranges = ranges();
     // SAFETY: the owner of a registered range is there; who uses a store does not destroy it meanwhile.
     ranges.holding(address).map(|range| unsafe { range.owner.as_ref() })
 }
@@ -257,7 +324,7 @@ pub fn store<'a, T>(store: *const T) -> Result<&'a Entry, Cond> {
 
 #[cold]
 fn search<'a>(store: usize) -> Result<&'a Entry, Cond> {
-    let ranges = RANGES.lock();
+    let ranges = ranges();
     let owner = ranges.holding(store).map(|range| range.owner).ok_or(Cond::BadAddress)?;
     if owner.addr().get() + ENTRY != store {
         return Err(Cond::BadAddress);

@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 use kmem::{Cond, Fixed, Global, Grant, MIN_ALIGN, Pages, Source};
 
 use crate::entry::{Entry, grant_of_process};
-use crate::registry::{self, Range};
+use crate::registry::{self, Range, Within};
 
 /// Where blocks come from.
 pub enum From {
@@ -116,7 +116,7 @@ unsafe impl Source for Src {
         // SAFETY: as above, aligned.
         unsafe { range.write(Range::new(self.owner, address, start.addr().get() + len)) };
         // SAFETY: the range stays until the block is given back.
-        if let Err(cond) = unsafe { registry::register(range, self.host()) } {
+        if let Err(cond) = unsafe { registry::register(range, &Within::Given(self.host())) } {
             // SAFETY: just taken, and unused.
             unsafe { self.give_back(start, whole) }?;
             return Err(cond);
@@ -141,7 +141,7 @@ unsafe impl Source for Src {
         if answer.is_err() {
             // It was in until just now, so it can be in again.
             // SAFETY: what is refused is as it was.
-            unsafe { registry::register(range, self.host()) }?;
+            unsafe { registry::register(range, &Within::Given(self.host())) }?;
         }
         answer
     }

@@ -136,16 +136,12 @@ impl World {
         std::iter::successors(node, |node| self.cells[*node].parent).collect()
     }
 
-    /// Whether the quotas from here upward have room for more; what a move brings along is told by `but`.
+    /// Whether the quotas from here upward have room for more; those that have it already, where `but` moves, do not ask.
     pub fn has_quota(&self, node: Option<usize>, more: usize, but: Option<usize>) -> bool {
         self.upward(node).into_iter().all(|above| {
             let quota = self.cells[above].quota;
-            if quota == 0 || more == 0 {
-                return true;
-            }
-            let below = self.subtree(above);
-            let moved = but.filter(|but| below.contains(but)).map_or(0, |but| self.subtree_bytes(but));
-            self.subtree_bytes(above) - moved + more <= quota
+            let has_it = but.is_some_and(|but| self.subtree(above).contains(&but));
+            quota == 0 || more == 0 || has_it || self.subtree_bytes(above) + more <= quota
         })
     }
 

@@ -358,7 +358,7 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// What the source says; `in_use` if the node is being released.
+    /// What the source says; `in_use` if the node is being released, or while a guard is asked or the tree is walked.
     ///
     /// # Safety
     ///
@@ -413,6 +413,7 @@ impl<S: Source> Tree<S> {
     unsafe fn put_hook(&self, node: NonNull<u8>, run: Run, context: *mut ()) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
+        self.thaw()?;
         let hook = self.source.alloc(Layout::new::<Hook>())?.cast::<Hook>();
         let extra = match self.make_extra(node) {
             Ok(extra) => extra,
@@ -497,6 +498,7 @@ impl<S: Source> Tree<S> {
     unsafe fn take_hook(&self, node: NonNull<u8>, run: Run, context: *mut ()) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
+        self.thaw()?;
         let mut link = &node.own_extra().ok_or(Cond::BadAddress)?.hooks;
         loop {
             let place = NonNull::new(link.get()).ok_or(Cond::BadAddress)?;
@@ -537,7 +539,7 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// What the source says; `in_use` if the node is being released.
+    /// What the source says; `in_use` if the node is being released, or while a guard is asked or the tree is walked.
     ///
     /// # Safety
     ///
@@ -591,6 +593,7 @@ impl<S: Source> Tree<S> {
     unsafe fn put_guard(&self, node: NonNull<u8>, guard: Option<(Ask, *mut ())>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
+        self.thaw()?;
         match guard {
             None => node.rare().iter().for_each(|rare| rare.guard.set(None)),
             Some(_) => self.make_rare(node)?.guard.set(guard),

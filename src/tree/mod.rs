@@ -47,6 +47,7 @@ use crate::{Pages, Reuse};
 use extra::Extra;
 pub use extra::{Destructor, DestructorC, Guard, GuardC, context_of};
 pub use keyed::{Key, KeyTree};
+pub use name::name_of;
 pub(crate) use node::FRONT;
 pub use node::Node;
 use node::{HEADER, N};
@@ -411,6 +412,23 @@ impl<S: Source> Tree<S> {
             node.announce(parent, last);
         }
         Ok(node)
+    }
+
+    /// Whether the tree refuses to be changed: it is walked, or a guard is being asked.
+    ///
+    /// ```
+    /// use kmem::inspect::Inspect;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// tree.root()?;
+    /// tree.inspect(&mut |_| assert!(tree.is_frozen()));
+    /// assert!(!tree.is_frozen());
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.care.get() & care::FROZEN != 0
     }
 
     /// `in_use` while a walk is under way.
@@ -805,7 +823,7 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// `in_use` if it is being released.
+    /// `in_use` if it is being released, or while a guard is asked or the tree is walked.
     ///
     /// # Safety
     ///
@@ -813,7 +831,9 @@ impl<S: Source> Tree<S> {
     #[cfg(feature = "shred")]
     pub unsafe fn taint_node(&self, node: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
-        self.taint_it(unsafe { self.node(node) }?);
+        let node = unsafe { self.node(node) }?;
+        self.thaw()?;
+        self.taint_it(node);
         Ok(())
     }
 

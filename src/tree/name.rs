@@ -40,6 +40,36 @@ pub(super) unsafe fn text<'a>(name: NonNull<Name>) -> &'a CStr {
     CStr::from_bytes_with_nul(bytes).unwrap_or_default()
 }
 
+/// What [`Tree::name`] says, where it is not known which tree a node is of: one that is being released does not tell.
+///
+/// ```
+/// use kmem::{Heap, Pages, Tree, tree};
+///
+/// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+/// let root = tree.root()?;
+/// // SAFETY: the root is a live node.
+/// unsafe {
+///     tree.set_name(root, Some(c"everything"))?;
+///     assert_eq!(tree::name_of(root)?, Some(c"everything"));
+/// }
+/// # Ok::<(), kmem::Cond>(())
+/// ```
+///
+/// # Errors
+///
+/// `fail_assert` if the node's header was overwritten.
+///
+/// # Safety
+///
+/// The address is that of a node of some tree, and the name is used no longer than it has it.
+pub unsafe fn name_of<'a>(node: NonNull<u8>) -> Result<Option<&'a CStr>, Cond> {
+    // SAFETY: the caller's promise.
+    match unsafe { N::of_payload(node) } {
+        node if node.is_live() || node.is_doomed() => Ok(node.name()),
+        _ => Err(Cond::FailAssert),
+    }
+}
+
 impl N {
     /// The node's name.
     pub(super) fn name<'a>(self) -> Option<&'a CStr> {
@@ -70,7 +100,8 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// What the source says: the node then has the name that it had; `in_use` if the node is being released.
+    /// What the source says: the node then has the name that it had; `in_use` if the node is being released, or while a
+    /// guard is asked or the tree is walked.
     ///
     /// # Safety
     ///
@@ -78,6 +109,7 @@ impl<S: Source> Tree<S> {
     pub unsafe fn set_name(&self, node: NonNull<u8>, name: Option<&CStr>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
+        self.thaw()?;
         let new = match name {
             None => None,
             Some(name) => {
@@ -116,10 +148,7 @@ impl<S: Source> Tree<S> {
     /// The address is that of a node of this tree, and the name is used no longer than it has it.
     pub unsafe fn name<'a>(&self, node: NonNull<u8>) -> Result<Option<&'a CStr>, Cond> {
         // SAFETY: the caller's promise.
-        match unsafe { N::of_payload(node) } {
-            node if node.is_live() || node.is_doomed() => Ok(node.name()),
-            _ => Err(Cond::FailAssert),
-        }
+        unsafe { name_of(node) }
     }
 
     /// Whether a node has this name: a check of its type, where types are told by names.

@@ -61,15 +61,28 @@ impl N {
         }
     }
 
-    /// Whether every quota from here upward has room for more.
-    fn has_quota_for(self, more: usize) -> Result<(), Cond> {
-        let full = |quota: Quota| more > quota.bytes.saturating_sub(quota.used);
-        if more > 0 && self.upward().filter_map(Self::quota).any(full) { Err(Cond::NoRoom) } else { Ok(()) }
+    /// The node and all above it, up to one that is above it or itself and does not count.
+    fn up_to(self, end: Option<Self>) -> impl Iterator<Item = Self> {
+        self.upward().take_while(move |node| Some(*node) != end)
     }
 
-    /// Notes in every quota from here upward that bytes came and others went.
-    fn charge(self, more: usize, less: usize) {
-        for node in self.upward() {
+    /// The nearest node that two are below of, or are.
+    fn common(self, other: Self) -> Option<Self> {
+        let (depth, others) = (self.upward().count(), other.upward().count());
+        let level = self.upward().skip(depth.saturating_sub(others));
+        let mut pairs = level.zip(other.upward().skip(others.saturating_sub(depth)));
+        pairs.find_map(|(node, other)| (node == other).then_some(node))
+    }
+
+    /// Whether every quota from here up to `end` has room for more.
+    fn has_quota_for(self, more: usize, end: Option<Self>) -> Result<(), Cond> {
+        let full = |quota: Quota| more > quota.bytes.saturating_sub(quota.used);
+        if more > 0 && self.up_to(end).filter_map(Self::quota).any(full) { Err(Cond::NoRoom) } else { Ok(()) }
+    }
+
+    /// Notes in every quota from here up to `end` that bytes came and others went.
+    fn charge(self, more: usize, less: usize, end: Option<Self>) {
+        for node in self.up_to(end) {
             if let Some(quota) = node.quota() {
                 node.put_quota(Some(Quota { used: quota.used + more - less, ..quota }));
             }
@@ -103,7 +116,7 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// What the source says; `in_use` if the node is being released.
+    /// What the source says; `in_use` if the node is being released, or while a guard is asked or the tree is walked.
     ///
     /// # Safety
     ///
@@ -111,6 +124,7 @@ impl<S: Source> Tree<S> {
     pub unsafe fn set_quota(&self, node: NonNull<u8>, bytes: Option<usize>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let node = unsafe { self.node(node) }?;
+        self.thaw()?;
         match bytes {
             Some(bytes) => {
                 let used = node.subtree_size();
@@ -162,25 +176,25 @@ impl<S: Source> Tree<S> {
     /// Whether a node may have a new child, in a tree that has quotas.
     #[cold]
     pub(super) fn allows(&self, parent: N, layout: Layout) -> Result<(), Cond> {
-        parent.has_quota_for(Frame::new(HEADER, layout, self.source.least_align())?.block.size())
+        parent.has_quota_for(Frame::new(HEADER, layout, self.source.least_align())?.block.size(), None)
     }
 
     /// Notes that a node has a new child.
     #[cold]
     pub(super) fn has_grown(&self, parent: N, node: N) {
-        parent.charge(node.block_size(), 0);
+        parent.charge(node.block_size(), 0, None);
     }
 
     /// Whether a node may have another size, in a tree that has quotas.
     #[cold]
     pub(super) fn may_become(&self, node: N, old: usize, new: usize) -> Result<(), Cond> {
-        if seeded("quota_forgets_resize") { Ok(()) } else { node.has_quota_for(new.saturating_sub(old)) }
+        if seeded("quota_forgets_resize") { Ok(()) } else { node.has_quota_for(new.saturating_sub(old), None) }
     }
 
     /// Notes that a node has another size now.
     #[cold]
     pub(super) fn has_become(&self, node: N, old: usize, new: usize) {
-        node.charge(new, old);
+        node.charge(new, old, None);
     }
 
     /// Notes that a subtree goes to another parent, if that has room for it.
@@ -188,14 +202,12 @@ impl<S: Source> Tree<S> {
     pub(super) fn move_in_quota(&self, node: N, to: N) -> Result<(), Cond> {
         let size = node.subtree_size();
         let from = node.parent();
-        // What both are under has it already.
-        from.iter().for_each(|from| from.charge(0, size));
-        let answer = to.has_quota_for(size);
-        match answer {
-            Ok(()) => to.charge(size, 0),
-            Err(_) => from.iter().for_each(|from| from.charge(size, 0)),
-        }
-        answer
+        // What both are under has it already, and may have less room than it takes.
+        let both = from.and_then(|from| from.common(to));
+        to.has_quota_for(size, both)?;
+        from.iter().for_each(|from| from.charge(0, size, both));
+        to.charge(size, 0, both);
+        Ok(())
     }
 
     /// Notes that siblings, the first of which is given, and all below them go.
@@ -203,7 +215,7 @@ impl<S: Source> Tree<S> {
     pub(super) fn leave_quota(&self, parent: N, first: N, only: bool) {
         let mut siblings = iter::successors(Some(first), |node| node.next());
         let size = if only { first.subtree_size() } else { siblings.by_ref().map(N::subtree_size).sum() };
-        parent.charge(0, size);
+        parent.charge(0, size, None);
     }
 
     /// Proves a node's quota.

@@ -6,10 +6,8 @@
 #define _GNU_SOURCE
 #endif
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "check.h"
+#include "children.h"
 
 /* Addresses at which there is no cell of anybody's. */
 static void *wild[10];
@@ -45,6 +43,7 @@ static kmpool *pool;
 static kmtree *fixed_tree, *guest_tree, *own_tree;
 
 static void set_up(void) {
+    find_wild();
     static union { unsigned char bytes[8192]; long double aligned; } room;
     OK(kmheapi(&heap));
     OK(kmlini(&lin, 0));
@@ -416,6 +415,19 @@ static void bytes_that_a_store_has(void) {
     IS(kmheapif(&fifth, room.bytes, 64), kmcond_no_room);
     OK(kmheapif(&fifth, room.bytes + 3, sizeof room.bytes - 3));
     OK(kmheapx(fifth));
+    /* Longer than any object, and over the end of all addresses. */
+    static const size_t lens[] = {SIZE_MAX, SIZE_MAX - 16, SIZE_MAX / 2 + 1};
+    kmheap *none = NULL;
+    for (int i = 0; i < 3; i++) {
+        IS(kmheapif(&none, room.bytes, lens[i]), kmcond_bad_size);
+        IS(kmlinif(&second, room.bytes, lens[i]), kmcond_bad_size);
+        IS(kmpoolif(&third, 8, room.bytes, lens[i]), kmcond_bad_size);
+        IS(kmtreeif(&fourth, room.bytes, lens[i]), kmcond_bad_size);
+    }
+    IS(kmheapif(&none, (void *)(uintptr_t)0xfffffffffffff000u, 8192), kmcond_bad_size);
+    CHECK(!none && !second && !third && !fourth);
+    OK(kmheapif(&fifth, room.bytes, sizeof room.bytes));
+    OK(kmheapx(fifth));
 }
 
 static void nowhere_to_write(void) {
@@ -434,12 +446,15 @@ static void nowhere_to_write(void) {
     IS(kmdup(NULL, kmstat(NULL)), kmcond_bad_address);
     IS(kmtreeon(node, NULL, NULL), kmcond_bad_address);
     IS(kmtreetype(node, NULL), kmcond_bad_address);
+    /* Nor is anything made that nobody would have: there is room for ever. */
+    kmptr ptr = kmstatn(fixed_node, 64);
+    ptr.kind = kmkind_tree;
+    for (int i = 0; i < 200; i++) IS(kmdup(NULL, ptr), kmcond_bad_address);
+    OK(kmdup(&ptr, ptr));
+    OK(kmfree(ptr));
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} cases[] = {
+static const struct child cases[] = {
     {"foreign", foreign},
     {"foreign as a store", foreign_as_a_store},
     {"a store of another kind", a_store_of_another_kind},
@@ -457,25 +472,5 @@ static const struct {
 };
 
 int main(void) {
-    int count = (int)(sizeof cases / sizeof *cases), failed = 0;
-    for (int i = 0; i < count; i++) {
-        fflush(NULL);
-        pid_t pid = fork();
-        CHECK(pid >= 0);
-        if (pid == 0) {
-            find_wild();
-            set_up();
-            cases[i].run();
-            tear_down();
-            printf("misuse: %s: %d checks\n", cases[i].name, checks);
-            exit(0);
-        }
-        int status;
-        CHECK(waitpid(pid, &status, 0) == pid);
-        if (status != 0) {
-            fprintf(stderr, "misuse: %s: status %d\n", cases[i].name, status);
-            failed++;
-        }
-    }
-    return failed > 0;
+    return run_children("misuse", cases, (int)(sizeof cases / sizeof *cases), set_up, tear_down) > 0;
 }

@@ -146,14 +146,44 @@ static void guarding(void) {
     CHECK(gone.calls == 1);
 }
 
+/* What is asked or looks changes nothing, whatever it tries. */
+static void change(void *cell, void *other) {
+    void *more = cell;
+    IS(kmtreef(other), kmcond_in_use);
+    IS(kmtreem(other, cell), kmcond_in_use);
+    IS(kmtreea(&more, cell, 5), kmcond_in_use);
+    IS(kmtreer(&more, 500), kmcond_in_use);
+    IS(kmtreename(cell, "no"), kmcond_in_use);
+    IS(kmtreename(cell, NULL), kmcond_in_use);
+    IS(kmtreequota(cell, 10), kmcond_in_use);
+    IS(kmtreequota(cell, 0), kmcond_in_use);
+    IS(kmtreeon(cell, note, NULL), kmcond_in_use);
+    IS(kmtreeoff(cell, note, NULL), kmcond_in_use);
+    IS(kmtreeguard(cell, refuse, NULL), kmcond_in_use);
+    IS(kmtreeguard(cell, NULL, NULL), kmcond_in_use);
+    kmptr ptr = kmstatn(cell, 10), copy;
+    ptr.kind = kmkind_tree;
+    IS(kmdup(&copy, ptr), kmcond_in_use);
+#ifdef KFmem_shred
+    IS(kmtaint(&ptr), kmcond_in_use);
+    IS(kmtaintc(&KMNODE(cell)->id), kmcond_in_use);
+    CHECK(ptr.shred == 0 && KMNODE(cell)->id.shred == 0);
+#endif
+    IS(kmtreex(tree), kmcond_in_use);
+    CHECK(more == cell);
+}
+
 static int meddle(void *cell, void *ctx) {
     struct log *log = (struct log *)ctx;
-    void *more;
     log->calls++;
-    IS(kmtreef(log->other), kmcond_in_use);
-    IS(kmtreem(log->other, cell), kmcond_in_use);
-    IS(kmtreea(&more, cell, 5), kmcond_in_use);
-    IS(kmtreex(tree), kmcond_in_use);
+    change(cell, log->other);
+    return 0;
+}
+
+static int look_and_meddle(const kmspan *span, void *ctx) {
+    struct log *log = (struct log *)ctx;
+    log->calls++;
+    if (span->at == log->cells[0]) change(span->at, log->other);
     return 0;
 }
 
@@ -161,6 +191,11 @@ static void guards_only_ask(void) {
     struct log log = {0, {0}, NULL, kmcond_ok};
     void *a = child_of(top, 10);
     log.other = child_of(top, 10);
+    log.cells[0] = a;
+    OK(kmtreereport(a, look_and_meddle, &log));
+    OK(kmwalk(&tree->id, look_and_meddle, &log));
+    CHECK(log.calls > 1 && kmtreenameof(a) == NULL);
+    log.calls = 0;
     OK(kmtreeguard(a, meddle, &log));
     OK(kmtreef(a));
     CHECK(log.calls == 1 && count_children(top) == 1);
@@ -331,7 +366,20 @@ static void quotas(void) {
     OK(kmtreea(&c, a, 236));
     IS(kmtreea(&outside, a, 0), kmcond_no_room);
     OK(kmtreefc(a));
+    /* What stays below it takes no more, however much is there already. */
+    void *d = child_of(a, 8), *e = child_of(d, 8);
+    OK(kmtreequota(a, 1));
+    OK(kmtreem(e, a));
+    OK(kmtreem(d, e));
+    OK(kmtreem(e, a));
+    IS(kmtreea(&c, a, 1), kmcond_no_room);
+    OK(kmtreem(d, NULL));
+    IS(kmtreem(d, a), kmcond_no_room);
+    OK(kmtreequota(e, 10));
     OK(kmtreequota(a, 0));
+    IS(kmtreem(d, e), kmcond_no_room);
+    OK(kmtreef(d));
+    OK(kmtreef(e));
     OK(kmtreea(&c, a, 100000));
     OK(kmtreef(a));
 }

@@ -3,6 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use kmem::inspect::Inspect;
 use kmem::{Cond, Heap, Pool, Source, Tree};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -233,4 +234,51 @@ fn a_tainted_root_takes_its_guard_along() {
     tree.destroy().unwrap();
     tree.root().unwrap();
     tree.check().unwrap();
+}
+
+/// Names, quotas, guards and destructors could be changed, which takes blocks from the source or gives them back.
+#[test]
+fn who_walks_changes_nothing_that_few_nodes_have() {
+    let tree = Tree::new_in(Fickle::default());
+    let root = tree.root().unwrap();
+    let node = unsafe { child_of(&tree, root) };
+    unsafe { tree.set_name(node, Some(c"before")) }.unwrap();
+    let mut seen = 0_usize;
+    tree.inspect(&mut |_| unsafe {
+        seen += 1;
+        let context = core::ptr::null_mut();
+        assert_eq!(tree.set_name(node, None), Err(Cond::InUse));
+        assert_eq!(tree.set_quota(node, Some(7)), Err(Cond::InUse));
+        assert_eq!(tree.set_guard(node, None), Err(Cond::InUse));
+        assert_eq!(tree.on_release(node, count, context), Err(Cond::InUse));
+        assert_eq!(tree.off_release(node, count, context), Err(Cond::InUse));
+        #[cfg(feature = "shred")]
+        assert_eq!(tree.taint_node(node), Err(Cond::InUse));
+    });
+    assert_eq!((seen, unsafe { tree.name(node) }), (2, Ok(Some(c"before"))));
+    unsafe { tree.free(node) }.unwrap();
+}
+
+/// It was taken off every quota above and asked for again, where the limit may be below what is taken.
+#[test]
+fn what_moves_below_a_quota_asks_it_for_nothing() {
+    let tree = Tree::new_in(Fickle::default());
+    let root = tree.root().unwrap();
+    unsafe {
+        let top = child_of(&tree, root);
+        let (one, other) = (child_of(&tree, top), child_of(&tree, top));
+        let moving = child_of(&tree, one);
+        tree.set_quota(top, Some(1)).unwrap();
+        tree.set_quota(one, Some(10_000)).unwrap();
+        let used = tree.quota(top).unwrap().unwrap().used;
+        tree.move_to(moving, other).unwrap();
+        tree.check().unwrap();
+        tree.move_to(moving, one).unwrap();
+        tree.move_to(other, moving).unwrap();
+        tree.check().unwrap();
+        assert_eq!(tree.quota(top).unwrap().unwrap().used, used);
+        tree.move_to(other, root).unwrap();
+        assert_eq!(tree.move_to(other, one), Err(Cond::NoRoom));
+        tree.check().unwrap();
+    }
 }

@@ -3,8 +3,12 @@
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::{self, NonNull};
 
+#[cfg(feature = "shred")]
+use kmem::Found;
 use kmem::{Cond, Global, Kind, Source, Store, refs};
 
+#[cfg(feature = "shred")]
+use super::pointer;
 use super::{layout, put_ptr};
 use crate::entry::with_store;
 #[cfg(feature = "shred")]
@@ -69,7 +73,7 @@ fn static_bytes(ptr: &kmptr) -> Result<(NonNull<u8>, usize), Cond> {
 ///
 /// What the pointer names is used no more; static bytes may be written to.
 unsafe fn release(ptr: &kmptr, shred: bool) -> Result<(), Cond> {
-    let Hit { store, kind, found } = match named(ptr)? {
+    let hit = match named(ptr)? {
         Named::Cell(hit) => hit,
         Named::Static if shred => {
             let (bytes, size) = static_bytes(ptr)?;
@@ -79,23 +83,19 @@ unsafe fn release(ptr: &kmptr, shred: bool) -> Result<(), Cond> {
         }
         Named::Static => return Ok(()),
     };
-    let payload = found.payload;
-    match (kind, store) {
-        (Kind::Ref, _) => {
-            #[cfg(feature = "shred")]
-            if shred {
-                // SAFETY: a live counted cell.
-                unsafe { refs::taint(payload) };
-            }
-            // SAFETY: a live counted cell, of which the caller gives up a reference.
-            unsafe { refs::downref_shared(payload) }.map(drop)
-        }
+    let payload = hit.found.payload;
+    match (hit.kind, hit.store) {
+        // SAFETY: a live counted cell, of which the caller gives up a reference.
+        (Kind::Ref, _) => return unsafe { super::refs::drop_one(&hit, shred) },
         // SAFETY: a live node; the caller's promise.
-        (Kind::Tree, _) => unsafe { super::tree::release(ptr.r#ref, shred) },
+        (Kind::Tree, _) => return unsafe { super::tree::release(ptr.r#ref, shred) },
+        _ => hit.lets_go()?,
+    }
+    match hit.store {
         // SAFETY: a live cell of it; the caller's promise.
-        (_, None) => unsafe { Global.release(payload, shred) },
+        None => unsafe { Global.release(payload, shred) },
         // SAFETY: a live cell of it; the caller's promise.
-        (_, Some(store)) => with_store!(store, store => unsafe { store.release(payload, shred) }),
+        Some(store) => with_store!(store, store => unsafe { store.release(payload, shred) }),
     }
 }
 
@@ -262,6 +262,8 @@ pub unsafe extern "C" fn kmtaintc(cell: *mut kmcell) -> Answer {
 /// `where` is null or may be written to; nobody writes to the payload meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmdup(r#where: *mut kmptr, ptr: kmptr) -> Answer {
+    let kind = Kind::from_number(ptr.kind).unwrap_or(Kind::Fail);
+    let mut secret = false;
     let copy = || {
         let (bytes, hit) = beside(&ptr)?;
         // SAFETY: both are live, distinct, and this long.
@@ -271,25 +273,26 @@ pub unsafe extern "C" fn kmdup(r#where: *mut kmptr, ptr: kmptr) -> Answer {
                 bytes.len() - usize::from(seeded("a_copy_lacks_a_byte") && !bytes.is_empty()),
             )
         };
-        Ok((bytes, hit))
+        let store = if hit.kind == Kind::Ref && ptr.cell.is_null() { None } else { hit.store };
+        secret = hit.found.tainted || tainted(&ptr);
+        #[cfg(feature = "shred")]
+        if secret && let Err(cond) = taint(&Hit { found: Found { payload: bytes.cast(), ..hit.found }, ..hit }) {
+            // SAFETY: just made, and named nowhere.
+            unsafe { release(&pointer(kind, bytes, store), true) }?;
+            return Err(cond);
+        }
+        Ok((bytes, store))
     };
-    let mut of = None;
-    let made = copy().map(|(bytes, hit)| {
-        of = Some(hit);
-        (bytes, if hit.kind == Kind::Ref && ptr.cell.is_null() { None } else { hit.store })
-    });
-    let kind = Kind::from_number(ptr.kind).unwrap_or(Kind::Fail);
     // SAFETY: the caller's promise.
-    let told = unsafe { put_ptr(r#where, kind, || made) };
+    let told = unsafe { put_ptr(r#where, kind, copy) };
     #[cfg(feature = "shred")]
-    if told == 0
-        && let Some(hit) = of
-        && (hit.found.tainted || tainted(&ptr))
-    {
-        // SAFETY: just written.
-        return unsafe { kmtaint(r#where) };
+    if told == 0 && secret {
+        // SAFETY: the caller's promise: it was just written to.
+        let shred = unsafe { &raw mut (*r#where).shred };
+        // SAFETY: as above.
+        unsafe { shred.write(1) };
     }
-    let _ = of;
+    let _ = secret;
     told
 }
 

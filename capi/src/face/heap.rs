@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-use kmem::{Cond, Global, Heap, Kind, Source, Store};
+use kmem::{Cond, Found, Global, Heap, Kind, Source, Store};
 
 use super::{held, layout, payload, put, put_ptr};
 use crate::entry::{self, AHeap, Entry, Form, Home};
@@ -35,13 +35,19 @@ fn alloc_in(heap: *mut kmheap, len: usize, zeroed: bool) -> Result<(NonNull<[u8]
 /// The cell is used no more.
 unsafe fn release(cell: *mut c_void, shred: bool) -> Result<(), Cond> {
     let payload = payload(cell)?;
+    if registry::are_elsewhere()
+        && let Ok(found @ Found { kind: Kind::Heap, .. }) = Global.locate(payload)
+    {
+        registry::is_free(found.payload, found.size)?;
+    }
     // SAFETY: the caller's promise.
     match unsafe { Global.release(payload, shred) } {
         Err(Cond::BadAddress | Cond::Mismatch) => match find(cell)? {
-            // SAFETY: a live cell of this heap; the caller's promise.
-            Hit { store: Some(heap), kind: Kind::Heap, found } => unsafe {
-                heap.as_a::<AHeap>()?.release(found.payload, shred)
-            },
+            hit @ Hit { store: Some(heap), kind: Kind::Heap, found } => {
+                hit.lets_go()?;
+                // SAFETY: a live cell of this heap; the caller's promise.
+                unsafe { heap.as_a::<AHeap>()?.release(found.payload, shred) }
+            }
             _ => Err(Cond::Mismatch),
         },
         answer => answer,
@@ -52,9 +58,11 @@ unsafe fn release(cell: *mut c_void, shred: bool) -> Result<(), Cond> {
 ///
 /// The cell is used no more.
 unsafe fn release_in(heap: *mut kmheap, cell: *mut c_void, shred: bool) -> Result<(), Cond> {
-    let (_, heap) = named(heap)?;
+    let (entry, heap) = named(heap)?;
+    let cell = payload(cell)?;
+    entry.lets_go(cell)?;
     // SAFETY: the caller's promise.
-    unsafe { heap.release(payload(cell)?, shred) }
+    unsafe { heap.release(cell, shred) }
 }
 
 /// A cell of the process heap, `len` bytes, its contents undefined.
@@ -137,9 +145,10 @@ pub unsafe extern "C" fn kmheaps(cell: *mut c_void) -> Answer {
 pub unsafe extern "C" fn kmheapr(r#where: *mut *mut c_void, len: usize) -> Answer {
     let resize = || {
         // SAFETY: the caller's promise.
-        let Hit { store, kind: Kind::Heap, found } = find(unsafe { held(r#where) }?)? else {
+        let hit @ Hit { store, kind: Kind::Heap, found } = find(unsafe { held(r#where) }?)? else {
             return Err(Cond::Mismatch);
         };
+        hit.lets_go()?;
         match store {
             // SAFETY: a live cell of this heap; the caller's promise.
             Some(heap) => unsafe { heap.as_a::<AHeap>()?.resize(found.payload, len) },
@@ -169,7 +178,8 @@ pub unsafe extern "C" fn kmheapi(r#where: *mut *mut kmheap) -> Answer {
 
 /// Makes a heap in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// `in_use` if another store stands in part of the bytes.
+/// They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+/// of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///
@@ -197,7 +207,8 @@ pub unsafe extern "C" fn kmheapx(heap: *mut kmheap) -> Answer {
     let destroy = || {
         let (entry, _) = named(heap)?;
         debug_assert_eq!(entry.form, Form::Heap);
-        entry::destroy(entry, AHeap::destroy)
+        // SAFETY: a live heap, which the caller has.
+        unsafe { entry::destroy(NonNull::from(entry), AHeap::destroy) }
     };
     answer(destroy())
 }
@@ -277,9 +288,10 @@ pub unsafe extern "C" fn kmheaps_in(heap: *mut kmheap, cell: *mut c_void) -> Ans
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmheapr_in(r#where: *mut *mut c_void, heap: *mut kmheap, len: usize) -> Answer {
     let resize = || {
-        let (_, heap) = named(heap)?;
+        let (entry, heap) = named(heap)?;
         // SAFETY: the caller's promise.
         let cell = payload(unsafe { held(r#where) }?)?;
+        entry.lets_go(cell)?;
         // SAFETY: the caller's promise.
         unsafe { heap.resize(cell, len) }
     };

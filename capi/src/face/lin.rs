@@ -30,9 +30,11 @@ fn alloc(lin: *mut kmlin, len: usize, zeroed: bool) -> Result<(NonNull<[u8]>, Op
 ///
 /// The cell is used no more.
 unsafe fn release(lin: *mut kmlin, cell: *mut c_void, shred: bool) -> Result<(), Cond> {
-    let (_, lin) = named(lin)?;
+    let (entry, lin) = named(lin)?;
+    let cell = payload(cell)?;
+    entry.lets_go(cell)?;
     // SAFETY: the caller's promise.
-    unsafe { lin.release(payload(cell)?, shred) }
+    unsafe { lin.release(cell, shred) }
 }
 
 /// A region whose first chunk has room for so many bytes.
@@ -59,7 +61,8 @@ pub unsafe extern "C" fn kmlini(r#where: *mut *mut kmlin, cap: usize) -> Answer 
 
 /// Makes a region in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// `in_use` if another store stands in part of the bytes.
+/// They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+/// of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///
@@ -76,6 +79,8 @@ pub unsafe extern "C" fn kmlinif(r#where: *mut *mut kmlin, buf: *mut c_void, len
 }
 
 /// Makes a region in another store, which cannot be destroyed before it.
+///
+/// `too_many` where as many lie in each other as may.
 ///
 /// # Safety
 ///
@@ -100,7 +105,12 @@ pub unsafe extern "C" fn kmlini_in(r#where: *mut *mut kmlin, source: *mut kmcell
 /// If it is a live region, neither it nor what is in it is used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmlinx(lin: *mut kmlin) -> Answer {
-    answer(named(lin).and_then(|(entry, _)| entry::destroy(entry, ALin::destroy)))
+    let destroy = || {
+        let (entry, _) = named(lin)?;
+        // SAFETY: a live region, which the caller has.
+        unsafe { entry::destroy(NonNull::from(entry), ALin::destroy) }
+    };
+    answer(destroy())
 }
 
 /// A cell of a region.
@@ -180,9 +190,10 @@ pub unsafe extern "C" fn kmlins(lin: *mut kmlin, cell: *mut c_void) -> Answer {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmlinr(r#where: *mut *mut c_void, lin: *mut kmlin, len: usize) -> Answer {
     let resize = || {
-        let (_, lin) = named(lin)?;
+        let (entry, lin) = named(lin)?;
         // SAFETY: the caller's promise.
         let cell = payload(unsafe { held(r#where) }?)?;
+        entry.lets_go(cell)?;
         // SAFETY: the caller's promise.
         unsafe { lin.resize(cell, len) }
     };
@@ -201,7 +212,7 @@ pub unsafe extern "C" fn kmlinmark(r#where: *mut kmmark, lin: *mut kmlin) -> Ans
         let place = NonNull::new(r#where).ok_or(Cond::BadAddress)?;
         let (entry, lin) = named(lin)?;
         let (record, serial) = lin.mark()?.to_parts();
-        entry.marked.set(serial + 1);
+        entry.is_marked(serial);
         // SAFETY: the caller's promise.
         unsafe { place.write(kmmark { record: record.cast(), serial }) };
         Ok(())

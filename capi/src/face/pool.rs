@@ -26,9 +26,11 @@ fn alloc(pool: *mut kmpool, zeroed: bool) -> Result<(NonNull<[u8]>, Option<&'sta
 ///
 /// The cell is used no more.
 unsafe fn release(pool: *mut kmpool, cell: *mut c_void, shred: bool) -> Result<(), Cond> {
-    let (_, pool) = named(pool)?;
+    let (entry, pool) = named(pool)?;
+    let cell = payload(cell)?;
+    entry.lets_go(cell)?;
     // SAFETY: the caller's promise.
-    unsafe { pool.release(payload(cell)?, shred) }
+    unsafe { pool.release(cell, shred) }
 }
 
 /// A pool whose first block has so many cells.
@@ -55,7 +57,8 @@ pub unsafe extern "C" fn kmpooli(r#where: *mut *mut kmpool, cellsz: usize, cells
 
 /// Makes a pool in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// `in_use` if another store stands in part of the bytes.
+/// They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+/// of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///
@@ -73,6 +76,8 @@ pub unsafe extern "C" fn kmpoolif(r#where: *mut *mut kmpool, cellsz: usize, buf:
 }
 
 /// Makes a pool in another store, which cannot be destroyed before it.
+///
+/// `too_many` where as many lie in each other as may.
 ///
 /// # Safety
 ///
@@ -102,7 +107,12 @@ pub unsafe extern "C" fn kmpooli_in(
 /// If it is a live pool, neither it nor what is in it is used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmpoolx(pool: *mut kmpool) -> Answer {
-    answer(named(pool).and_then(|(entry, _)| entry::destroy(entry, APool::destroy)))
+    let destroy = || {
+        let (entry, _) = named(pool)?;
+        // SAFETY: a live pool, which the caller has.
+        unsafe { entry::destroy(NonNull::from(entry), APool::destroy) }
+    };
+    answer(destroy())
 }
 
 /// A cell of a pool, its contents undefined.

@@ -7,7 +7,7 @@ use kmem::{Cond, Global, Kind, refs};
 
 use super::{layout, put, put_ptr, source};
 use crate::entry::{Entry, with_store};
-use crate::find::counted;
+use crate::find::{Hit, counted};
 use crate::types::{Answer, answer, kmcell, kmptr};
 
 fn alloc(len: usize, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
@@ -18,6 +18,28 @@ fn alloc(len: usize, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
 fn alloc_in(store: &Entry, len: usize) -> Result<NonNull<[u8]>, Cond> {
     let layout = layout(len)?;
     with_store!(store, store => refs::alloc(store, layout))
+}
+
+/// Drops a reference to a counted cell, which `shred` marks.
+///
+/// # Safety
+///
+/// The caller gives up a reference, and drops the last where the cell's store may be used.
+pub unsafe fn drop_one(hit: &Hit<'_>, shred: bool) -> Result<(), Cond> {
+    let cell = hit.found.payload;
+    // SAFETY: a live counted cell.
+    if unsafe { refs::header(cell) }.refs() == 1 {
+        hit.lets_go()?;
+    }
+    #[cfg(not(feature = "shred"))]
+    let _ = shred;
+    #[cfg(feature = "shred")]
+    if shred {
+        // SAFETY: a live counted cell.
+        unsafe { refs::taint(cell) };
+    }
+    // SAFETY: a live counted cell, whose count is changed by these functions only; the caller's promise.
+    unsafe { refs::downref_shared(cell) }.map(drop)
 }
 
 /// A counted cell of the process heap, with one reference, its contents undefined.
@@ -68,6 +90,8 @@ pub unsafe extern "C" fn kmrefzo(r#where: *mut kmptr, len: usize) -> Answer {
 
 /// A counted cell of a store, which must not be destroyed while the cell is used.
 ///
+/// Its count is changed by the thread that has the store: the store is asked for the cell first.
+///
 /// # Safety
 ///
 /// `where` is null or may be written to.
@@ -79,7 +103,8 @@ pub unsafe extern "C" fn kmrefa_in(r#where: *mut *mut c_void, source: *mut kmcel
 
 /// One more reference.
 ///
-/// `too_many` at the largest count.
+/// `too_many` at the largest count, `in_use` while the last one is being dropped. By any thread, if the cell is one of the
+/// process heap.
 ///
 /// # Safety
 ///
@@ -90,7 +115,7 @@ pub unsafe extern "C" fn kmrefu(cell: *mut c_void) -> Answer {
     answer(counted(cell).and_then(|hit| unsafe { refs::upref_shared(hit.found.payload) }).map(drop))
 }
 
-/// One reference fewer: the last one releases the cell.
+/// One reference fewer: the last one releases the cell. Of two that drop it at once, one is told `in_use` or `bad_address`.
 ///
 /// # Safety
 ///
@@ -98,7 +123,7 @@ pub unsafe extern "C" fn kmrefu(cell: *mut c_void) -> Answer {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmrefd(cell: *mut c_void) -> Answer {
     // SAFETY: a live counted cell, of which the caller gives up a reference.
-    answer(counted(cell).and_then(|hit| unsafe { refs::downref_shared(hit.found.payload) }).map(drop))
+    answer(counted(cell).and_then(|hit| unsafe { drop_one(&hit, false) }))
 }
 
 /// The same as `kmrefd`, under the name that the other kinds have for it.
@@ -109,7 +134,7 @@ pub unsafe extern "C" fn kmrefd(cell: *mut c_void) -> Answer {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmreff(cell: *mut c_void) -> Answer {
     // SAFETY: a live counted cell, of which the caller gives up a reference.
-    answer(counted(cell).and_then(|hit| unsafe { refs::downref_shared(hit.found.payload) }).map(drop))
+    answer(counted(cell).and_then(|hit| unsafe { drop_one(&hit, false) }))
 }
 
 /// Marks the cell, so that its bytes are destroyed with the last reference, and drops one.
@@ -120,12 +145,6 @@ pub unsafe extern "C" fn kmreff(cell: *mut c_void) -> Answer {
 #[cfg(feature = "shred")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmrefs(cell: *mut c_void) -> Answer {
-    let shred = || {
-        let cell = counted(cell)?.found.payload;
-        // SAFETY: a live counted cell.
-        unsafe { refs::taint(cell) };
-        // SAFETY: and the caller gives up a reference.
-        unsafe { refs::downref_shared(cell) }.map(drop)
-    };
-    answer(shred())
+    // SAFETY: a live counted cell, of which the caller gives up a reference.
+    answer(counted(cell).and_then(|hit| unsafe { drop_one(&hit, true) }))
 }

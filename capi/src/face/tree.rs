@@ -1,9 +1,10 @@
 //! Cells that are owned by a parent and go with it.
 
 use core::ffi::{CStr, c_char, c_void};
+use core::ops::ControlFlow;
 use core::ptr::{self, NonNull};
 
-use kmem::{Cond, Heap, Kind, Tree};
+use kmem::{Cond, Heap, Kind, Tree, tree};
 
 use super::{held, layout, payload, put, put_ptr, source};
 use crate::entry::{self, Entry, FixedTree, Form, GuestTree, Home, OwnTree, with_tree};
@@ -67,9 +68,34 @@ unsafe extern "C" fn free_slowly(cell: *mut c_void) -> Answer {
     answer(unsafe { release(cell, false) })
 }
 
-/// Whether a node can go: not the root of a tree in which another store stands.
+/// Whether a node can go: not the root of a tree in which another store stands, nor what cannot be given back.
 fn may_go(entry: &Entry, node: NonNull<u8>) -> Result<(), Cond> {
-    if entry.guests.get() == 0 || root(entry)? != node { Ok(()) } else { Err(Cond::InUse) }
+    entry.hosts_take_back()?;
+    if !entry.has_guests() || root(entry)? != node { Ok(()) } else { Err(Cond::InUse) }
+}
+
+/// Whether no store was made in the bytes of a node or of what is below it.
+///
+/// # Errors
+///
+/// `in_use` if one was, and what looking over says.
+fn none_made_in(entry: &Entry, top: NonNull<u8>, and_it: bool) -> Result<(), Cond> {
+    if !entry.may_hold() {
+        return Ok(());
+    }
+    let mut answer = Ok(());
+    with_tree!(entry, tree => {
+        // SAFETY: a live node of the tree.
+        unsafe { tree.look_over(top) }?;
+        // SAFETY: as above, and nothing is released meanwhile.
+        unsafe { tree.report(top) }?.each(&mut |line| {
+            if and_it || line.node != top {
+                answer = registry::is_free(line.node, line.size);
+            }
+            if answer.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        answer
+    })
 }
 
 /// Whether a node, with what is below it, is all that a tree has that runs no code.
@@ -91,6 +117,7 @@ fn is_alone(entry: &Entry, node: NonNull<u8>) -> bool {
 pub unsafe fn release(cell: *mut c_void, shred: bool) -> Result<(), Cond> {
     let (entry, node) = node(cell)?;
     may_go(entry, node)?;
+    none_made_in(entry, node, true)?;
     // What is alone in its tree mostly goes without a look at any node: so it goes as quickly.
     if !is_alone(entry, node) {
         // SAFETY: a live node of the tree.
@@ -129,7 +156,8 @@ pub unsafe extern "C" fn kmtreei(r#where: *mut *mut kmtree) -> Answer {
 
 /// Makes a tree in the caller's bytes, which it has until it is destroyed. Full, it says `no_room`.
 ///
-/// `in_use` if another store stands in part of the bytes.
+/// They may be a cell's, which then is neither released nor resized before. `in_use` if another store stands in part
+/// of the bytes, `bad_size` for more than an object can have.
 ///
 /// # Safety
 ///
@@ -149,6 +177,8 @@ pub unsafe extern "C" fn kmtreeif(r#where: *mut *mut kmtree, buf: *mut c_void, l
 }
 
 /// Makes a tree whose nodes are cells of another store, which cannot be destroyed before it.
+///
+/// `too_many` where as many lie in each other as may.
 ///
 /// # Safety
 ///
@@ -175,10 +205,19 @@ pub unsafe extern "C" fn kmtreei_in(r#where: *mut *mut kmtree, source: *mut kmce
 pub unsafe extern "C" fn kmtreex(tree: *mut kmtree) -> Answer {
     let destroy = || {
         let entry = registry::store(tree)?;
+        let place = NonNull::from(entry);
         match entry.form {
-            Form::OwnTree => entry::destroy(entry, OwnTree::destroy),
-            Form::FixedTree => entry::destroy(entry, FixedTree::destroy),
-            Form::GuestTree => entry::destroy(entry, GuestTree::destroy),
+            // SAFETY: a live tree of this form, which the caller has.
+            Form::OwnTree => unsafe { entry::destroy(place, OwnTree::destroy) },
+            // SAFETY: as above.
+            Form::FixedTree => unsafe { entry::destroy(place, FixedTree::destroy) },
+            Form::GuestTree => {
+                if entry.store::<GuestTree>().stats().live > 0 {
+                    none_made_in(entry, root(entry)?, true)?;
+                }
+                // SAFETY: as above.
+                unsafe { entry::destroy(place, GuestTree::destroy) }
+            }
             _ => Err(Cond::Mismatch),
         }
     };
@@ -265,6 +304,7 @@ pub unsafe extern "C" fn kmtreezo(r#where: *mut kmptr, parent: *mut c_void, len:
 pub unsafe extern "C" fn kmtreef(cell: *mut c_void) -> Answer {
     if let Some((granule, node)) = own_node(cell)
         && !granule.tree().has_hooks()
+        && !granule.owner().has_fixed()
         // SAFETY: a live node of the tree.
         && let header = unsafe { granule.tree().header(node) }
         && header.parent().is_some()
@@ -299,6 +339,7 @@ pub unsafe extern "C" fn kmtreefc(cell: *mut c_void) -> Answer {
     let release = || {
         let (entry, node) = node(cell)?;
         may_go(entry, node)?;
+        none_made_in(entry, node, false)?;
         // SAFETY: a live node of the tree.
         with_tree!(entry, tree => unsafe { tree.look_over(node) })?;
         let _busy = entry.enter();
@@ -318,6 +359,7 @@ pub unsafe extern "C" fn kmtreer(r#where: *mut *mut c_void, len: usize) -> Answe
     let resize = || {
         // SAFETY: the caller's promise.
         let (entry, node) = node(unsafe { held(r#where) }?)?;
+        entry.lets_go(node)?;
         // SAFETY: a live node of the tree; the caller's promise.
         with_tree!(entry, tree => unsafe { tree.resize(node, len) })
     };
@@ -508,10 +550,10 @@ fn tell<T: entry::Placed>(tree: NonNull<T>) -> Result<NonNull<kmtree>, Cond> {
 
 /// The name of a node, also of one that is going.
 fn named<'n>(cell: *mut c_void) -> Result<Option<&'n CStr>, Cond> {
-    let (entry, node) = match node(cell) {
+    let node = match node(cell) {
         Err(Cond::InUse) => crate::find::going(cell)?,
-        found => found?,
+        found => found?.1,
     };
-    // SAFETY: a node of the tree.
-    with_tree!(entry, tree => unsafe { tree.name(node) })
+    // SAFETY: a node of some tree.
+    unsafe { tree::name_of(node) }
 }
