@@ -100,7 +100,11 @@ pub unsafe extern "C" fn kmlini_in(r#where: *mut *mut kmlin, source: *mut kmcell
 /// If it is a live region, neither it nor what is in it is used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmlinx(lin: *mut kmlin) -> Answer {
-    answer(named(lin).and_then(|(entry, _)| entry::destroy(entry, ALin::destroy)))
+    let destroy = |lin: &mut ALin| {
+        lin.look_over()?;
+        lin.destroy()
+    };
+    answer(named(lin).and_then(|(entry, _)| entry::destroy(entry, destroy)))
 }
 
 /// A cell of a region.
@@ -238,8 +242,9 @@ pub unsafe extern "C" fn kmlinrewind(lin: *mut kmlin, mark: kmmark) -> Answer {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmlinreset(lin: *mut kmlin) -> Answer {
     let reset = || {
-        let (entry, _) = named(lin)?;
+        let (entry, lin) = named(lin)?;
         entry.at_rest()?;
+        lin.look_over()?;
         // SAFETY: a region; the thread that has it is here.
         unsafe { entry.at().cast::<ALin>().as_mut() }.reset();
         Ok(())
