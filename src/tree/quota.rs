@@ -44,32 +44,37 @@ pub struct Quota {
 }
 
 impl N {
-    /// The node and all above it.
-    fn upward(self) -> impl Iterator<Item = Self> {
-        iter::successors(Some(self), |node| node.parent())
-    }
-
     fn block_size(self) -> usize {
         self.block().map_or(0, |block| block.layout.size())
     }
 
     /// Bytes of the node and of all below it.
-    fn subtree_size(self) -> usize {
-        match self.quota() {
-            Some(quota) => quota.used,
-            None => iter::successors(Some(self), |node| node.after(self)).map(Self::block_size).sum(),
+    fn subtree_size(self) -> Result<usize, Cond> {
+        if let Some(quota) = self.quota() {
+            return Ok(quota.used);
         }
+        let mut size = 0;
+        let mut at = Some(self);
+        while let Some(node) = at {
+            size += node.block_size();
+            at = node.whole_after(self, |_| true)?;
+        }
+        Ok(size)
     }
 
-    /// Whether every quota from here upward has room for more.
+    /// Whether every quota from here upward has room for more; for nothing more, whether they can be reached.
     fn has_quota_for(self, more: usize) -> Result<(), Cond> {
-        let full = |quota: Quota| more > quota.bytes.saturating_sub(quota.used);
-        if more > 0 && self.upward().filter_map(Self::quota).any(full) { Err(Cond::NoRoom) } else { Ok(()) }
+        for node in self.upward() {
+            if node?.quota().is_some_and(|quota| more > quota.bytes.saturating_sub(quota.used)) {
+                return Err(Cond::NoRoom);
+            }
+        }
+        Ok(())
     }
 
-    /// Notes in every quota from here upward that bytes came and others went.
+    /// Notes in every quota from here upward that bytes came and others went; it was asked whether they can be reached.
     fn charge(self, more: usize, less: usize) {
-        for node in self.upward() {
+        for node in self.upward().flatten() {
             if let Some(quota) = node.quota() {
                 node.put_quota(Some(Quota { used: quota.used + more - less, ..quota }));
             }
@@ -103,7 +108,8 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// What the source says; `in_use` if the node is being released.
+    /// What the source says; `in_use` if the node is being released; `fail_assert` if a header below it was found
+    /// overwritten.
     ///
     /// # Safety
     ///
@@ -113,7 +119,7 @@ impl<S: Source> Tree<S> {
         let node = unsafe { self.node(node) }?;
         match bytes {
             Some(bytes) => {
-                let used = node.subtree_size();
+                let used = node.subtree_size()?;
                 self.make_room_for_rare(node)?;
                 if node.put_quota(Some(Quota { bytes, used })).is_none() {
                     self.count_quotas(self.quotas.get() + 1);
@@ -186,8 +192,9 @@ impl<S: Source> Tree<S> {
     /// Notes that a subtree goes to another parent, if that has room for it.
     #[cold]
     pub(super) fn move_in_quota(&self, node: N, to: N) -> Result<(), Cond> {
-        let size = node.subtree_size();
+        let size = node.subtree_size()?;
         let from = node.parent();
+        from.map_or(Ok(()), |from| from.has_quota_for(0))?;
         // What both are under has it already.
         from.iter().for_each(|from| from.charge(0, size));
         let answer = to.has_quota_for(size);
@@ -198,12 +205,16 @@ impl<S: Source> Tree<S> {
         answer
     }
 
-    /// Notes that siblings, the first of which is given, and all below them go.
+    /// Notes that a node and all below it go, or only what is below it.
     #[cold]
-    pub(super) fn leave_quota(&self, parent: N, first: N, only: bool) {
-        let mut siblings = iter::successors(Some(first), |node| node.next());
-        let size = if only { first.subtree_size() } else { siblings.by_ref().map(N::subtree_size).sum() };
-        parent.charge(0, size);
+    pub(super) fn leave_quota(&self, top: N, stays: bool) -> Result<(), Cond> {
+        let size = top.subtree_size()?;
+        let (above, size) = if stays { (Some(top), size - top.block_size()) } else { (top.parent(), size) };
+        if let Some(above) = above {
+            above.has_quota_for(0)?;
+            above.charge(0, size);
+        }
+        Ok(())
     }
 
     /// Proves a node's quota.

@@ -15,8 +15,8 @@ const STRICT: &str = "-g -O1 -Wall -Wextra -Werror -pedantic";
 /// The compilers, and how each is told the language.
 const COMPILERS: [&str; 4] = ["gcc -std=c11", "clang -std=c11", "g++ -x c++ -std=c++17", "clang++ -x c++ -std=c++17"];
 /// Programs in `tests/c`, and whether a tool that runs them can be.
-const PROGRAMS: [(&str, bool); 5] =
-    [("kinds", true), ("misuse", true), ("trees", true), ("threads", true), ("fixed", false)];
+const PROGRAMS: [(&str, bool); 6] =
+    [("kinds", true), ("misuse", true), ("headers", true), ("trees", true), ("threads", true), ("fixed", false)];
 
 pub fn c(machine: &Machine, tally: &mut Tally) -> Result<()> {
     machine.programs()?;
