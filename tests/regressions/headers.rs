@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
 use kmem::inspect::Inspect;
-use kmem::{Cell, Cond, Heap, Kind, Lin, Node, Source, Store, Tree, tree};
+use kmem::{Cell, Cond, Heap, Kind, Lin, Node, RefCell, Source, Store, Tree, refs, tree};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -86,6 +86,18 @@ fn a_region_follows_no_mark_that_was_overwritten() {
     assert_eq!(unsafe { lin.rewind(first) }, Err(Cond::FailAssert));
     drop(overwritten);
     assert_eq!(unsafe { lin.rewind(first) }, Ok(()));
+}
+
+/// A node passed for a counted cell where its source's header said so.
+#[test]
+fn a_node_is_no_counted_cell_though_its_block_is_marked_as_one() {
+    let tree = Tree::managed_in(Lin::with_headers_in(Fickle::default()));
+    let node = unsafe { child_of(&tree, tree.root().unwrap()) };
+    let block = unsafe { node.sub(NODE) };
+    unsafe { block.sub(HEADER).write(Kind::Ref as u8) };
+    let payload = unsafe { block.add(size_of::<RefCell>()) };
+    assert_eq!(refs::locate_in(tree.source(), payload), Err(Cond::FailAssert));
+    unsafe { block.sub(HEADER).write(Kind::Tree as u8) };
 }
 
 unsafe fn child_of<S: Source>(tree: &Tree<S>, parent: NonNull<u8>) -> NonNull<u8> {
