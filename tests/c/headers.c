@@ -10,7 +10,7 @@
 
 #include "check.h"
 
-static const int bytes[] = {0, 0x01, 0x05, 0x2a, 0x41, 0x4c, 0xff};
+static const int bytes[] = {0, 0x01, 0x2a, 0x4c, 0xff};
 enum { BYTES = (int)(sizeof bytes / sizeof *bytes), SIZE = 64 };
 
 /* Where trees lie. */
@@ -297,25 +297,26 @@ static int alone(void (*misuse)(int, int, int, size_t), int sort, int number, in
 int main(void) {
     static const size_t lens[] = {4, 8, 16, 4 * SIZE};
     int failed = 0;
-    for (int byte = 0; byte < BYTES; byte++) {
-        for (int len = 0; len < 4; len++) {
+    for (int i = 0; i < BYTES; i++) {
+        unsigned byte = (unsigned)bytes[i];
+        for (int call = 0; call < (int)(sizeof tree_calls / sizeof *tree_calls); call++) {
             for (int sort = 0; sort < sorts; sort++) {
-                for (int call = 0; call < (int)(sizeof tree_calls / sizeof *tree_calls); call++) {
-                    if (alone(misuse_a_tree, sort, call, bytes[byte], lens[len])) continue;
-                    const char *name = tree_calls[call].name;
-                    fprintf(stderr, "headers: %s: %s: %zu of %02x\n", names[sort], name, lens[len], (unsigned)bytes[byte]);
-                    failed++;
-                }
+                /* Each length with some of the bytes: with all it takes long where memory is watched. */
+                size_t len = lens[(i + call + sort) % 4];
+                if (alone(misuse_a_tree, sort, call, bytes[i], len)) continue;
+                fprintf(stderr, "headers: %s: %s: %zu of %02x\n", names[sort], tree_calls[call].name, len, byte);
+                failed++;
             }
-            for (int call = 0; call < (int)(sizeof region_calls / sizeof *region_calls) && len < 3; call++) {
-                for (int tainted = 0; tainted < 2; tainted++) {
-                    if (alone(misuse_a_region, tainted, call, bytes[byte], lens[len])) continue;
-                    const char *name = region_calls[call].name;
-                    fprintf(stderr, "headers: region: %s: %zu of %02x\n", name, lens[len], (unsigned)bytes[byte]);
-                    failed++;
-                }
+        }
+        for (int call = 0; call < (int)(sizeof region_calls / sizeof *region_calls); call++) {
+            for (int tainted = 0; tainted < 2; tainted++) {
+                size_t len = lens[(i + call + tainted) % 3];
+                if (alone(misuse_a_region, tainted, call, bytes[i], len)) continue;
+                fprintf(stderr, "headers: region: %s: %zu of %02x\n", region_calls[call].name, len, byte);
+                failed++;
             }
         }
     }
+    printf("headers: %d bytes for each call\n", (int)BYTES);
     return failed > 0;
 }
