@@ -761,6 +761,10 @@ pub(crate) unsafe fn locate(src: NonNull<Head>, payload: NonNull<u8>) -> Result<
     if frame.offset != offset {
         return Err(Cond::BadAddress);
     }
+    // The store's own header may have been overwritten, and what stands here be no counted cell.
+    if front.id.kind() != Some(Kind::Ref) {
+        return Err(Cond::FailAssert);
+    }
     let (size, tainted) = (frame.block.size() - offset, front.id.is_tainted());
     Ok(Found {
         payload: inside(block, offset),

@@ -10,6 +10,8 @@ mod common;
 
 #[path = "regressions/fickle.rs"]
 mod fickle;
+#[path = "regressions/headers.rs"]
+mod headers;
 #[path = "regressions/stores.rs"]
 mod stores;
 #[path = "regressions/trees.rs"]

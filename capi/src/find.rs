@@ -95,12 +95,12 @@ fn guest<'e>(store: &Entry, payload: NonNull<u8>) -> Result<Option<&'e Entry>, C
         let Ok(block) = with_store!(store, it => it.locate_behind(payload, offset, store.node_mark())) else {
             continue;
         };
-        // SAFETY: the block is marked as one in which a node stands, so its header is there.
+        // SAFETY: the block is marked as one for a node, and longer than a header.
         let node = unsafe { block.add(NODE) };
-        // SAFETY: as above.
-        let tree = unsafe { tree::context_of(node) }.cast::<Entry>().cast_const();
-        // SAFETY: null, or the entry of the tree, which is there as long as its nodes.
-        return unsafe { tree.as_ref() }.map(Some).ok_or(Cond::InUse);
+        // SAFETY: a tree has the block: a header was written there, and is looked at before anything is believed of it.
+        let tree = unsafe { tree::context_of(node) }?.cast::<Entry>().cast_const();
+        // SAFETY: null, or the entry of the tree, which gives all its nodes back before it goes.
+        return unsafe { tree.as_ref() }.map(Some).ok_or(Cond::BadAddress);
     }
     Ok(None)
 }

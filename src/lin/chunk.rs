@@ -308,17 +308,16 @@ impl<S: Source, H: Layer> Lin<S, H> {
         let len = to.addr() - from.addr();
         let start = inside(chunk.start(), from.addr() - chunk.base().addr());
         if H::HEADERS {
-            let mut at = from;
-            while at.addr() < to.addr() {
-                let header = super::walk::header_at(at);
-                let extent = super::walk::extent(header);
+            let rest = Self::each_cell(from, to, |header, at, extent| {
                 let payload = at.wrapping_add(size_of::<Cell>());
                 chunk.live().clear(chunk.index(payload));
                 let bytes = inside(start, payload.addr() - from.addr());
                 show(bytes, extent - size_of::<Cell>());
                 // SAFETY: the cell's own bytes, which are used no more.
                 unsafe { wipe_if(header.is_tainted(), bytes, extent - size_of::<Cell>()) };
-                at = at.wrapping_add(extent);
+            });
+            if rest != to {
+                self.clear_unknown(chunk, rest, to);
             }
         }
         hide(start, len);
@@ -326,6 +325,16 @@ impl<S: Source, H: Layer> Lin<S, H> {
         if self.is_tainted() {
             chunk.wipe_from(from);
         }
+    }
+
+    /// The same behind a header that was overwritten, where nobody knows which cells are tainted.
+    #[cold]
+    fn clear_unknown(&self, chunk: &Chunk, from: *mut u8, to: *mut u8) {
+        (chunk.index(from)..chunk.index(to)).for_each(|index| chunk.live().clear(index));
+        let (bytes, len) = (inside(chunk.start(), from.addr() - chunk.base().addr()), to.addr() - from.addr());
+        show(bytes, len);
+        // SAFETY: they are cells' and their headers, and used no more.
+        unsafe { wipe_if(true, bytes, len) };
     }
 
     /// The bytes before the cursor, in all chunks.

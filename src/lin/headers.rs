@@ -1,7 +1,7 @@
 //! What a region with headers has more: managed pointers, and releases that look up what they were given.
 
 use core::alloc::Layout;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use super::Lin;
 use crate::cell::Headers;
@@ -130,5 +130,26 @@ impl<S: Source> Lin<S, Headers> {
         let new = Layout::from_size_align(size, found.align).map_err(|_| Cond::BadSize)?;
         // SAFETY: a live cell of this region, of the size that its header says.
         unsafe { self.change(found.payload, found.size, new) }
+    }
+
+    /// Whether no header was overwritten, as far as it shows. What releases many cells at once goes from one header to the
+    /// next: so who does not trust whoever writes to them looks first.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Lin, Pages};
+    ///
+    /// let mut lin = Lin::with_headers_in(Pages::new());
+    /// lin.alloc(Layout::new::<u64>())?;
+    /// lin.look_over()?;
+    /// lin.reset();
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `fail_assert` if one was.
+    pub fn look_over(&self) -> Result<(), Cond> {
+        self.look_over_since(ptr::null(), ptr::null_mut())
     }
 }

@@ -6,7 +6,7 @@
 
 use core::alloc::Layout;
 use core::mem::offset_of;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Lin;
@@ -97,7 +97,7 @@ impl Mark {
     /// The mark of these words. Whatever they are, a region only goes back to a mark that it has.
     ///
     /// ```
-    /// use core::ptr;
+    /// use core::ptr::{self, NonNull};
     /// use kmem::{Cond, Lin, Mark, Pages};
     ///
     /// let lin = Lin::new_in(Pages::new());
@@ -171,7 +171,7 @@ impl<S: Source, H: Layer> Lin<S, H> {
     /// # Errors
     ///
     /// `bad_address` for a mark of another region, from before a reset, or that was passed already; `in_use` while the
-    /// region is walked: nothing is released.
+    /// region is walked; `fail_assert` if a header since was overwritten, as far as it shows: nothing is released.
     ///
     /// # Safety
     ///
@@ -182,15 +182,23 @@ impl<S: Source, H: Layer> Lin<S, H> {
         }
         let mut at = self.marks.get();
         let record = loop {
-            // SAFETY: null or a record of this region: it would be off the list had its place been rewound.
-            let record = unsafe { at.as_ref() }.ok_or(Cond::BadAddress)?;
+            let place = NonNull::new(at.cast_mut()).ok_or(Cond::BadAddress)?;
+            // A link may have been overwritten, if a cell's header can be.
+            if H::HEADERS && !(place.is_aligned() && self.holds(place.cast())) {
+                return Err(Cond::FailAssert);
+            }
+            // SAFETY: a record of this region: it would be off the list had its place been rewound.
+            let record = unsafe { place.as_ref() };
             if ptr::eq(record, mark.record) && record.serial == mark.serial {
                 break record;
             }
             at = record.before;
         };
-        self.note_peak();
         let (before, chunk, cursor) = (record.before, record.chunk, record.cursor);
+        if H::HEADERS {
+            self.look_over_since(chunk, cursor)?;
+        }
+        self.note_peak();
         if !seeded("mark_outlives_its_rewind") {
             self.marks.set(before);
         }

@@ -8,22 +8,18 @@ use super::{Lin, MIN_ALIGN};
 use crate::cell::{Cell, Layer, State, round_up};
 use crate::inspect::{Freeze, Inspect, Record, What};
 use crate::report::rule;
-use crate::{Broken, Kind, Source};
+use crate::{Broken, Cond, Kind, Source};
 
-/// The header at a place where the walk says that one is.
-pub(super) fn header_at<'a>(at: *mut u8) -> &'a Cell {
+/// The header at a place where the walk says that one is, and the bytes from it to the next, if there are no more than
+/// `left`; `None` if it was overwritten, as far as it shows.
+pub(super) fn step<'a>(at: *mut u8, left: usize) -> Option<(&'a Cell, usize)> {
     // SAFETY: in a region with headers, one stands at a chunk's first cell and behind each cell's extent.
-    unsafe { &*at.cast() }
-}
-
-/// Bytes from a header to the next.
-pub(super) fn extent(header: &Cell) -> usize {
-    let payload = header.size() - size_of::<Cell>();
-    if payload == 0 && header.kind() == Some(Kind::None) {
-        size_of::<Cell>()
-    } else {
-        size_of::<Cell>() + round_up(payload)
-    }
+    let header: &Cell = unsafe { &*at.cast() };
+    let (kind, _) = (header.kind()?, header.state()?);
+    let payload = header.size().checked_sub(size_of::<Cell>()).filter(|payload| *payload <= left)?;
+    let padding = payload == 0 && kind == Kind::None;
+    let extent = size_of::<Cell>() + if padding { 0 } else { round_up(payload) };
+    if extent <= left { Some((header, extent)) } else { None }
 }
 
 impl<S: Source, H: Layer> Lin<S, H> {
@@ -42,9 +38,8 @@ impl<S: Source, H: Layer> Lin<S, H> {
         let mut live = 0;
         for (chunk, end) in self.chunks() {
             if H::HEADERS {
-                self.each_cell(chunk, end, |header, at| {
+                Self::each_cell(chunk.first(), end, |_, at, _| {
                     live += usize::from(chunk.is_live(at.wrapping_add(size_of::<Cell>())));
-                    header.size() >= size_of::<Cell>()
                 });
             } else {
                 live += usize::from(end != chunk.first());
@@ -53,16 +48,33 @@ impl<S: Source, H: Layer> Lin<S, H> {
         live
     }
 
-    /// Visits the headers of a chunk until one is refused.
-    fn each_cell(&self, chunk: &Chunk, end: *mut u8, mut visit: impl FnMut(&Cell, *mut u8) -> bool) {
-        let mut at = chunk.first();
-        while at.addr() < end.addr() {
-            let header = header_at(at);
-            if !visit(header, at) {
-                return;
-            }
-            at = at.wrapping_add(extent(header));
+    /// Visits the headers from one to where cells end, each with its extent. Gives where it came to: that is before
+    /// the end if the header there was overwritten.
+    pub(super) fn each_cell(from: *mut u8, end: *mut u8, mut visit: impl FnMut(&Cell, *mut u8, usize)) -> *mut u8 {
+        let mut at = from;
+        while at.addr() < end.addr()
+            && let Some((header, extent)) = step(at, end.addr() - at.addr())
+        {
+            visit(header, at, extent);
+            at = at.wrapping_add(extent);
         }
+        at
+    }
+
+    /// Whether no header behind a place was overwritten, as far as it shows; null is before all chunks.
+    pub(super) fn look_over_since(&self, place: *const Chunk, cursor: *mut u8) -> Result<(), Cond> {
+        for (chunk, end) in self.chunks() {
+            let last = ptr::eq(chunk, place);
+            let from = if last { cursor } else { chunk.first() };
+            let inside = chunk.first().addr() <= from.addr() && from.addr() <= end.addr();
+            if !inside || Self::each_cell(from, end, |_, _, _| {}) != end {
+                return Err(Cond::FailAssert);
+            }
+            if last {
+                return Ok(());
+            }
+        }
+        if place.is_null() { Ok(()) } else { Err(Cond::FailAssert) }
     }
 
     /// Whether an address lies among the cells, live or released.
@@ -121,16 +133,13 @@ impl<S: Source, H: Layer> Lin<S, H> {
     fn check_cells(&self, chunk: &Chunk, end: *mut u8) -> Result<(), Broken> {
         let mut at = chunk.first();
         while at.addr() < end.addr() {
-            let header = header_at(at);
-            let payload = at.wrapping_add(size_of::<Cell>());
-            let live = chunk.is_live(payload);
-            rule(header.size() >= size_of::<Cell>(), "a header counts itself", at)?;
-            rule(header.state().is_some(), "a header has a state", at)?;
+            let live = chunk.is_live(at.wrapping_add(size_of::<Cell>()));
+            let Some((header, extent)) = step(at, end.addr() - at.addr()) else {
+                return rule(false, "a header is whole, and its cell lies in the chunk", at);
+            };
             rule(!live || header.state() == Some(State::Live), "a live cell's header says so", at)?;
-            let kind = header.kind();
-            rule(kind.is_some() && live == (kind != Some(Kind::None)), "what is live has a kind", at)?;
-            rule(extent(header) <= end.addr() - at.addr(), "a cell lies in its chunk", at)?;
-            at = at.wrapping_add(extent(header));
+            rule(live == (header.kind() != Some(Kind::None)), "what is live has a kind", at)?;
+            at = at.wrapping_add(extent);
         }
         rule(ptr::eq(at, end), "the last cell ends at the cursor", at)
     }
@@ -159,7 +168,7 @@ impl<S: Source, H: Layer> Inspect for Lin<S, H> {
             visit(&record);
             visit(&Record { block: number, ..Record::new(start, first - start, What::Header) });
             if H::HEADERS {
-                self.each_cell(chunk, end, |header, at| {
+                Self::each_cell(chunk.first(), end, |header, at, extent| {
                     let live = chunk.is_live(at.wrapping_add(size_of::<Cell>()));
                     let what = match header.state() {
                         _ if live => What::Used,
@@ -173,10 +182,9 @@ impl<S: Source, H: Layer> Inspect for Lin<S, H> {
                         tainted: header.is_tainted(),
                         payload: header.size() - size_of::<Cell>(),
                         header: size_of::<Cell>(),
-                        ..Record::new(at.addr(), extent(header), what)
+                        ..Record::new(at.addr(), extent, what)
                     };
                     visit(&cell);
-                    true
                 });
             } else if end != chunk.first() {
                 let run =

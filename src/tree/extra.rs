@@ -77,6 +77,7 @@ impl Ask {
 
 /// A node's own, or the one that stands in the root for all that have none.
 pub(super) struct Extra {
+    /// Null in a node that is going: the root may go before it.
     root: Var<*const Node>,
     /// Whose it is; the root for the common one.
     owner: Var<*const Node>,
@@ -107,7 +108,7 @@ struct Hook {
     context: *mut (),
 }
 
-/// What [`Tree::set_context`] told the tree that a node is of; null if nothing, or if the node is being released.
+/// What [`Tree::set_context`] told the tree that a node is of; null if nothing.
 ///
 /// ```
 /// use core::alloc::Layout;
@@ -121,18 +122,27 @@ struct Hook {
 /// // SAFETY: live nodes.
 /// let node = unsafe { tree.alloc(root, Layout::new::<u64>())?.cast() };
 /// // SAFETY: as above.
-/// assert_eq!(unsafe { tree::context_of(node) }, (&raw mut about).cast());
+/// assert_eq!(unsafe { tree::context_of(node)? }, (&raw mut about).cast());
 /// # Ok::<(), kmem::Cond>(())
 /// ```
 ///
+/// # Errors
+///
+/// `in_use` if the node is being released; `bad_address` if it has gone, and the tree's source has not taken its block
+/// back; `fail_assert` if its header was found overwritten.
+///
 /// # Safety
 ///
-/// The address is that of a node of some tree.
-#[must_use]
-pub unsafe fn context_of(node: NonNull<u8>) -> *mut () {
+/// The address is that of a node of some tree, whose block is that tree's.
+pub unsafe fn context_of(node: NonNull<u8>) -> Result<*mut (), Cond> {
     // SAFETY: the caller's promise.
     let node = unsafe { N::of_payload(node) };
-    node.root().and_then(N::extra).map_or(ptr::null_mut(), |extra| extra.context.get())
+    node.stands()?;
+    let root = node.root().ok_or(Cond::FailAssert)?;
+    // The root's header may have been overwritten, where its payload was not.
+    let base = root.payload().cast::<Extra>();
+    // SAFETY: the common extra is the root's payload, and the root is there as long as a node that is not going.
+    Ok(unsafe { base.as_ref() }.context.get())
 }
 
 impl Extra {
@@ -171,8 +181,14 @@ impl N {
         self.extra().filter(|extra| Self::of(extra.owner.get()) == Some(self))
     }
 
-    pub(super) fn has_own_extra(self) -> bool {
-        self.own_extra().is_some()
+    /// Has a node that is going name the root no more, which may go before it.
+    pub(super) fn forget_root(self) {
+        match self.own_extra() {
+            None => self.set_extra(ptr::null()),
+            // The root's own stands in it.
+            Some(own) if Self::of(own.root.get()) != Some(self) => own.root.set(ptr::null()),
+            Some(_) => {}
+        }
     }
 
     pub(super) fn has_destructor(self) -> bool {
@@ -244,7 +260,7 @@ impl<S: Source> Tree<S> {
     /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
     /// tree.set_context((&raw mut number).cast());
     /// // SAFETY: the root is a live node.
-    /// let found = unsafe { tree::context_of(tree.root()?) }.cast::<u32>();
+    /// let found = unsafe { tree::context_of(tree.root()?)? }.cast::<u32>();
     /// // SAFETY: the number is still there.
     /// assert_eq!(unsafe { found.read() }, 7);
     /// # Ok::<(), kmem::Cond>(())

@@ -463,13 +463,10 @@ impl<S: Source> Tree<S> {
 
     #[inline(always)]
     fn live(node: N) -> Result<N, Cond> {
-        if node.is_live() { Ok(node) } else { Err(Self::not_live(node)) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn not_live(node: N) -> Cond {
-        if node.state() == Some(State::Doomed) { Cond::InUse } else { Cond::FailAssert }
+        if !node.is_plain() {
+            node.stands()?;
+        }
+        Ok(node)
     }
 
     /// A node: the last child of `parent`, its contents undefined.
@@ -668,7 +665,8 @@ impl<S: Source> Tree<S> {
     /// # Errors
     ///
     /// `in_use` if the new parent is the node or below it, or either is being released;
-    /// `bad_address` if they are of different trees. Nothing is moved then.
+    /// `bad_address` if they are of different trees; `fail_assert` if a header was found overwritten. Nothing is moved
+    /// then.
     ///
     /// # Safety
     ///
@@ -694,7 +692,7 @@ impl<S: Source> Tree<S> {
             return Err(Cond::BadAddress);
         }
         match node.parent() {
-            Some(old) if node != parent && (node.child().is_none() || !parent.is_below(node)) => {
+            Some(old) if node != parent && (node.child().is_none() || !parent.is_within(node)?) => {
                 if self.quotas.get() > 0 {
                     self.move_in_quota(node, parent)?;
                 }

@@ -64,9 +64,10 @@ pub(super) unsafe fn text<'a>(name: NonNull<Name>) -> &'a CStr {
 /// The address is that of a node of some tree, and the name is used no longer than it has it.
 pub unsafe fn name_of<'a>(node: NonNull<u8>) -> Result<Option<&'a CStr>, Cond> {
     // SAFETY: the caller's promise.
-    match unsafe { N::of_payload(node) } {
-        node if node.is_live() || node.is_doomed() => Ok(node.name()),
-        _ => Err(Cond::FailAssert),
+    let node = unsafe { N::of_payload(node) };
+    match node.stands() {
+        Ok(()) | Err(Cond::InUse) => Ok(node.name()),
+        Err(cond) => Err(cond),
     }
 }
 
@@ -141,7 +142,7 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// `fail_assert` if the node's header was overwritten.
+    /// `fail_assert` if the node's header was found overwritten.
     ///
     /// # Safety
     ///

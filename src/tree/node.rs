@@ -2,14 +2,15 @@
 
 use core::alloc::Layout;
 use core::cell::Cell as Var;
+use core::iter;
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
 use super::extra::Extra;
-use crate::Kind;
 use crate::cell::{self, Cell, Frame, MIN_ALIGN, State, inside};
 use crate::inspect::fields::{Field, Form, Front, after};
 use crate::seeded::seeded;
+use crate::{Cond, Kind};
 
 /// The front of a node (libk's `kmnode`); behind it lies the payload.
 ///
@@ -329,6 +330,31 @@ impl N {
         self.get().id.is_live()
     }
 
+    pub(super) fn is_doomed(self) -> bool {
+        self.state() == Some(State::Doomed)
+    }
+
+    /// Whether this is the header of a node that is there, as far as it shows: what overwrites a header overwrites its
+    /// first word, with anything but what that may be. Only then are its links followed, and its extra read.
+    pub(super) fn is_whole(self) -> bool {
+        let used = !matches!(self.kind(), None | Some(Kind::None | Kind::Fail));
+        let there = used && (self.is_live() || self.is_doomed());
+        there && self.block().is_some_and(|block| block.layout.size() >= Frame::offset(HEADER, block.layout.align()))
+    }
+
+    /// Whether something can be done with a node that its source has as one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn stands(self) -> Result<(), Cond> {
+        match self.state() {
+            // A block that the source has not taken back.
+            Some(State::Free) if self.kind() == Some(Kind::None) => Err(Cond::BadAddress),
+            _ if !self.is_whole() => Err(Cond::FailAssert),
+            Some(State::Doomed) => Err(Cond::InUse),
+            _ => Ok(()),
+        }
+    }
+
     #[inline]
     pub(super) fn is_tainted(self) -> bool {
         self.get().id.is_tainted()
@@ -341,7 +367,8 @@ impl N {
 
     #[inline]
     pub(super) fn extra<'a>(self) -> Option<&'a Extra> {
-        // SAFETY: null, or an extra that lives as long as its node, or as the root.
+        // SAFETY: null; or, since callers have a node that is there and whole, its own extra, which goes with it, or the
+        // root's, which is there as long as any node that is not going: those that are going have none of it.
         unsafe { self.get().extra.get().as_ref() }
     }
 
@@ -473,16 +500,50 @@ impl N {
         }
     }
 
-    /// Whether a node is above this one.
-    pub(super) fn is_below(self, node: Self) -> bool {
-        let mut above = self.parent();
-        while let Some(this) = above {
-            if this == node {
-                return true;
+    fn looked_at(self) -> Result<Self, Cond> {
+        if self.is_plain() || self.is_whole() { Ok(self) } else { Err(Cond::FailAssert) }
+    }
+
+    /// The node and all above it, each looked at before its link is followed: one that was overwritten is the last.
+    pub(super) fn upward(self) -> impl Iterator<Item = Result<Self, Cond>> {
+        iter::successors(Some(self.looked_at()), |at| at.ok()?.parent().map(Self::looked_at))
+    }
+
+    /// Whether this is a node or below it.
+    pub(super) fn is_within(self, node: Self) -> Result<bool, Cond> {
+        for above in self.upward() {
+            if above? == node {
+                return Ok(true);
             }
-            above = this.parent();
         }
-        false
+        Ok(false)
+    }
+
+    /// Whether the header is whole, and names a parent and the sibling before: it is where a link led to from there.
+    pub(super) fn is_whole_below(self, parent: Self, before: Option<Self>) -> bool {
+        self.looked_at().is_ok() && self.parent() == Some(parent) && self.prev() == before
+    }
+
+    /// The same as [`after`](Self::after), with a look at each node before its links are followed; `known` is asked
+    /// before anything of it is read.
+    pub(super) fn whole_after(self, top: Self, known: impl Fn(Self) -> bool) -> Result<Option<Self>, Cond> {
+        // Down to the first child, or on to the next sibling of this or of what it is under.
+        let (next, parent, before) = if let Some(child) = self.child() {
+            (child, self, None)
+        } else {
+            let mut at = self;
+            loop {
+                if at == top {
+                    return Ok(None);
+                }
+                let parent = at.parent().ok_or(Cond::FailAssert)?;
+                match at.next() {
+                    Some(next) => break (next, parent, Some(at)),
+                    None => at = parent,
+                }
+            }
+        };
+        if known(next) && next.is_whole_below(parent, before) { Ok(Some(next)) } else { Err(Cond::FailAssert) }
     }
 
     /// Lets go of all children, which still name it as their parent.

@@ -44,45 +44,56 @@ pub struct Quota {
 }
 
 impl N {
-    /// The node and all above it.
-    fn upward(self) -> impl Iterator<Item = Self> {
-        iter::successors(Some(self), |node| node.parent())
-    }
-
     fn block_size(self) -> usize {
         self.block().map_or(0, |block| block.layout.size())
     }
 
     /// Bytes of the node and of all below it.
-    fn subtree_size(self) -> usize {
-        match self.quota() {
-            Some(quota) => quota.used,
-            None => iter::successors(Some(self), |node| node.after(self)).map(Self::block_size).sum(),
+    fn subtree_size(self) -> Result<usize, Cond> {
+        if let Some(quota) = self.quota() {
+            return Ok(quota.used);
         }
+        let mut size = 0;
+        let mut at = Some(self);
+        while let Some(node) = at {
+            size += node.block_size();
+            at = node.whole_after(self, |_| true)?;
+        }
+        Ok(size)
     }
 
     /// The node and all above it, up to one that is above it or itself and does not count.
-    fn up_to(self, end: Option<Self>) -> impl Iterator<Item = Self> {
-        self.upward().take_while(move |node| Some(*node) != end)
+    fn up_to(self, end: Option<Self>) -> impl Iterator<Item = Result<Self, Cond>> {
+        self.upward().take_while(move |node| end.is_none() || node.ok() != end)
+    }
+
+    /// How many nodes are above it, and itself.
+    fn depth(self) -> Result<usize, Cond> {
+        self.upward().try_fold(0, |depth, node| node.map(|_| depth + 1))
     }
 
     /// The nearest node that two are below of, or are.
-    fn common(self, other: Self) -> Option<Self> {
-        let (depth, others) = (self.upward().count(), other.upward().count());
+    fn common(self, other: Self) -> Result<Option<Self>, Cond> {
+        let (depth, others) = (self.depth()?, other.depth()?);
         let level = self.upward().skip(depth.saturating_sub(others));
         let mut pairs = level.zip(other.upward().skip(others.saturating_sub(depth)));
-        pairs.find_map(|(node, other)| (node == other).then_some(node))
+        Ok(pairs.find_map(|(node, other)| node.ok().filter(|node| Ok(*node) == other)))
     }
 
-    /// Whether every quota from here up to `end` has room for more.
+    /// Whether every quota from here up to `end` has room for more; for nothing more, whether they can be reached.
     fn has_quota_for(self, more: usize, end: Option<Self>) -> Result<(), Cond> {
-        let full = |quota: Quota| more > quota.bytes.saturating_sub(quota.used);
-        if more > 0 && self.up_to(end).filter_map(Self::quota).any(full) { Err(Cond::NoRoom) } else { Ok(()) }
+        for node in self.up_to(end) {
+            if node?.quota().is_some_and(|quota| more > quota.bytes.saturating_sub(quota.used)) {
+                return Err(Cond::NoRoom);
+            }
+        }
+        Ok(())
     }
 
-    /// Notes in every quota from here up to `end` that bytes came and others went.
+    /// Notes in every quota from here up to `end` that bytes came and others went; it was asked whether they can be
+    /// reached.
     fn charge(self, more: usize, less: usize, end: Option<Self>) {
-        for node in self.up_to(end) {
+        for node in self.up_to(end).flatten() {
             if let Some(quota) = node.quota() {
                 node.put_quota(Some(Quota { used: quota.used + more - less, ..quota }));
             }
@@ -116,7 +127,8 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     ///
-    /// What the source says; `in_use` if the node is being released, or while a guard is asked or the tree is walked.
+    /// What the source says; `in_use` if the node is being released, or while a guard is asked or the tree is walked;
+    /// `fail_assert` if a header below it was found overwritten.
     ///
     /// # Safety
     ///
@@ -127,7 +139,7 @@ impl<S: Source> Tree<S> {
         self.thaw()?;
         match bytes {
             Some(bytes) => {
-                let used = node.subtree_size();
+                let used = node.subtree_size()?;
                 self.make_room_for_rare(node)?;
                 if node.put_quota(Some(Quota { bytes, used })).is_none() {
                     self.count_quotas(self.quotas.get() + 1);
@@ -200,22 +212,26 @@ impl<S: Source> Tree<S> {
     /// Notes that a subtree goes to another parent, if that has room for it.
     #[cold]
     pub(super) fn move_in_quota(&self, node: N, to: N) -> Result<(), Cond> {
-        let size = node.subtree_size();
+        let size = node.subtree_size()?;
         let from = node.parent();
         // What both are under has it already, and may have less room than it takes.
-        let both = from.and_then(|from| from.common(to));
+        let both = from.map_or(Ok(None), |from| from.common(to))?;
         to.has_quota_for(size, both)?;
         from.iter().for_each(|from| from.charge(0, size, both));
         to.charge(size, 0, both);
         Ok(())
     }
 
-    /// Notes that siblings, the first of which is given, and all below them go.
+    /// Notes that a node and all below it go, or only what is below it.
     #[cold]
-    pub(super) fn leave_quota(&self, parent: N, first: N, only: bool) {
-        let mut siblings = iter::successors(Some(first), |node| node.next());
-        let size = if only { first.subtree_size() } else { siblings.by_ref().map(N::subtree_size).sum() };
-        parent.charge(0, size, None);
+    pub(super) fn leave_quota(&self, top: N, stays: bool) -> Result<(), Cond> {
+        let size = top.subtree_size()?;
+        let (above, size) = if stays { (Some(top), size - top.block_size()) } else { (top.parent(), size) };
+        if let Some(above) = above {
+            above.has_quota_for(0, None)?;
+            above.charge(0, size, None);
+        }
+        Ok(())
     }
 
     /// Proves a node's quota.

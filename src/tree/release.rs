@@ -7,15 +7,23 @@ use super::Tree;
 use super::care;
 use super::node::{Block, N};
 use super::walk::Frozen;
-use crate::cell::State;
+use crate::cell::{Cell, State};
 use crate::seeded::seeded;
 use crate::wipe::wipe_if;
-use crate::{Cond, Source};
+use crate::{Cond, Kind, Source, Store};
 
-/// What stands in front of a block that the source refused to take back.
+/// What stands in front of a block that the source refused to take back: who finds it by a node's address is told that
+/// the node has gone.
+#[repr(C)]
 pub(super) struct Refused {
+    block: Cell,
     next: *mut Refused,
-    layout: Layout,
+}
+
+impl Refused {
+    const fn new(block: Layout, next: *mut Self) -> Self {
+        Self { block: Cell::new(Kind::None, block, State::Free), next }
+    }
 }
 
 /// Siblings and all below them that are going. If a destructor panics, the others still run and the
@@ -81,6 +89,9 @@ impl<S: Source> Tree<S> {
         self.thaw()?;
         if self.subtree_refuses(top) {
             return Err(Cond::InUse);
+        }
+        if self.quotas.get() > 0 {
+            self.leave_quota(top, false)?;
         }
         self.release_unasked(top, shred);
         Ok(())
@@ -162,16 +173,11 @@ impl<S: Source> Tree<S> {
         self.guard_refuses(top) || top.child().is_some_and(|child| self.refuses(child, Some(top)))
     }
 
-    /// Releases a subtree without asking its guards.
+    /// Releases a subtree without asking its guards; its quotas were left.
     pub(super) fn release_unasked(&self, top: N, shred: bool) {
         let plain = !shred && self.is_plain();
         if plain && self.release_plain_siblings_at_once(top, top) {
             return;
-        }
-        if self.quotas.get() > 0
-            && let Some(parent) = top.parent()
-        {
-            self.leave_quota(parent, top, true);
         }
         top.unlink();
         self.doom(top, top, None, shred);
@@ -185,7 +191,7 @@ impl<S: Source> Tree<S> {
             return Err(Cond::InUse);
         }
         if self.quotas.get() > 0 {
-            self.leave_quota(parent, first, false);
+            self.leave_quota(parent, true)?;
         }
         let last = parent.lastchild().unwrap_or(first);
         if self.is_plain() && self.release_plain_siblings_at_once(first, last) {
@@ -201,11 +207,9 @@ impl<S: Source> Tree<S> {
         let hooked = self.hooked.get() > 0;
         let mut at = Some(first).filter(|_| hooked);
         while let Some(node) = at {
-            node.set_state(State::Doomed);
             // What they share stands in the root, which a destructor may release.
-            if !node.has_own_extra() {
-                node.set_extra(ptr::null());
-            }
+            node.forget_root();
+            node.set_state(State::Doomed);
             at = node.following(above);
         }
         let whole = Some(first) == N::of(self.root.get());
@@ -313,7 +317,7 @@ impl<S: Source> Tree<S> {
     unsafe fn keep_refused(&self, start: NonNull<u8>, layout: Layout) {
         let place = start.cast::<Refused>();
         // SAFETY: the caller's promise.
-        unsafe { place.write(Refused { next: self.refused.get(), layout }) };
+        unsafe { place.write(Refused::new(layout, self.refused.get())) };
         self.refused.set(place.as_ptr());
         self.set_care(care::REFUSED, true);
     }
@@ -325,8 +329,9 @@ impl<S: Source> Tree<S> {
         self.set_care(care::REFUSED, false);
         while let Some(place) = NonNull::new(at) {
             // SAFETY: what is on the list is a refused block with its record in front.
-            let Refused { next, layout } = unsafe { place.read() };
+            let Refused { block, next } = unsafe { place.read() };
             at = next;
+            let layout = block.layout().ok_or(Cond::FailAssert)?;
             // SAFETY: as when it was refused.
             if let Err(cond) = unsafe { self.source.free(place.cast(), layout) } {
                 answer = Err(cond);
@@ -342,9 +347,73 @@ impl<S: Source> Tree<S> {
         while let Some(place) = NonNull::new(at) {
             // SAFETY: as in `offer_refused`.
             let record = unsafe { place.as_ref() };
-            bytes += record.layout.size();
+            bytes += record.block.size();
             at = record.next;
         }
         bytes
+    }
+}
+
+impl<S: Store> Tree<S> {
+    /// Releases a node and its whole subtree as [`free`](Self::free) does, or `shred`, if no header in it was found
+    /// overwritten. What goes at once goes without a look.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::managed_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: each parent is a live node, and what is freed is used no more.
+    /// unsafe {
+    ///     let above = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.alloc(above, Layout::new::<u64>())?;
+    ///     tree.free_if_whole(above, false)?;
+    /// }
+    /// assert_eq!(tree.stats().live, 1);       // the root
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free); `fail_assert` if a header was found overwritten.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    pub unsafe fn free_if_whole(&self, node: NonNull<u8>, shred: bool) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let top = unsafe { self.node(node) }?;
+        self.thaw()?;
+        if !shred && self.is_plain() && self.release_plain_siblings_at_once(top, top) {
+            return Ok(());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.look_over(node) }?;
+        self.release_subtree(top, shred)
+    }
+
+    /// Releases everything as [`destroy`](Self::destroy) does, if no header was found overwritten. What goes at once
+    /// goes without a look.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let mut tree = Tree::managed_in(Heap::new_in(Pages::new()));
+    /// tree.root()?;
+    /// tree.destroy_if_whole()?;
+    /// assert_eq!(tree.stats().live, 0);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`destroy`](Self::destroy); `fail_assert` if a header was found overwritten.
+    pub fn destroy_if_whole(&mut self) -> Result<(), Cond> {
+        if let Some(root) = self.known_root()? {
+            // SAFETY: the root is a live node, and of a tree that is borrowed for this only destructors use anything.
+            unsafe { self.free_if_whole(root.payload(), false) }?;
+        }
+        self.offer_refused()
     }
 }

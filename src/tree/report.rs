@@ -9,7 +9,6 @@ use core::ptr::NonNull;
 use super::node::{HEADER, N};
 use super::walk::Frozen;
 use super::{Quota, Tree};
-use crate::cell::State;
 use crate::{Cond, Kind, Source};
 
 /// What a report says of a node.
@@ -271,11 +270,5 @@ impl<S: Source> Tree<S> {
         // SAFETY: the caller's promise.
         let top = unsafe { self.node(node) }?;
         Ok(Report { top, care: &self.care })
-    }
-}
-
-impl N {
-    pub(super) fn is_doomed(self) -> bool {
-        self.state() == Some(State::Doomed)
     }
 }

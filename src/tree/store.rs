@@ -55,7 +55,7 @@ unsafe impl<S: Store> Store for Tree<S> {
         let block = self.source.locate_behind(payload, HEADER, Kind::Tree)?;
         // The caller's pointer has told an address; what is read is read through the source's own.
         let payload = inside(block, payload.addr().get() - block.addr().get());
-        // SAFETY: a node's block is there, and the header stands before the payload.
+        // SAFETY: a node's block is there, and the header stands before the payload; it is whole if it is answered.
         let node = unsafe { self.node(payload) }?;
         let root = N::of(self.root.get());
         if root.is_none() || node.root() != root {

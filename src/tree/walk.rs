@@ -8,7 +8,7 @@ use super::{Tree, care};
 use crate::cell::State;
 use crate::inspect::{Inspect, Record, What};
 use crate::report::rule;
-use crate::{Broken, Cond, Kind, Source};
+use crate::{Broken, Cond, Kind, Source, Store};
 
 /// Has a tree refuse to change while it is walked.
 pub(super) struct Frozen<'t> {
@@ -123,14 +123,14 @@ impl<S: Source> Tree<S> {
     }
 }
 
-impl<S: Source> Tree<S> {
+impl<S: Store> Tree<S> {
     /// Whether no header in a subtree was overwritten, as far as it shows: each is looked at before its links are
-    /// followed.
+    /// followed, and the source of a managed tree is asked for each whether it has a node there.
     ///
     /// ```
     /// use kmem::{Heap, Pages, Tree};
     ///
-    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let tree = Tree::managed_in(Heap::new_in(Pages::new()));
     /// let root = tree.root()?;
     /// // SAFETY: the root is a live node.
     /// unsafe { tree.look_over(root)? };
@@ -147,33 +147,79 @@ impl<S: Source> Tree<S> {
     pub unsafe fn look_over(&self, node: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         let top = unsafe { N::of_payload(node) };
-        let whole = |node: N, parent: N, before: Option<N>| {
-            let used = !matches!(node.kind(), None | Some(Kind::None | Kind::Fail));
-            let live = used && matches!(node.state(), Some(State::Live | State::Doomed));
-            live && node.parent() == Some(parent) && node.prev() == before
-        };
-        let mut at = top;
-        loop {
-            // Down to the first child, or on to the next sibling of this or of what it is under.
-            let next = if let Some(child) = at.child() {
-                (child, at, None)
-            } else {
-                loop {
-                    if at == top {
-                        return Ok(());
-                    }
-                    let parent = at.parent().ok_or(Cond::FailAssert)?;
-                    match at.next() {
-                        Some(next) => break (next, parent, Some(at)),
-                        None => at = parent,
-                    }
-                }
-            };
-            if !whole(next.0, next.1, next.2) {
+        let mut at = Some(top);
+        while let Some(node) = at {
+            at = node.whole_after(top, |next| self.knows(next))?;
+        }
+        Ok(())
+    }
+
+    /// The same of the whole tree.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::managed_in(Heap::new_in(Pages::new()));
+    /// tree.root()?;
+    /// tree.look_over_all()?;
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`look_over`](Self::look_over).
+    pub fn look_over_all(&self) -> Result<(), Cond> {
+        match self.known_root()? {
+            // SAFETY: the root is a live node.
+            Some(root) => unsafe { self.look_over(root.payload()) },
+            None => Ok(()),
+        }
+    }
+
+    /// The same of a node's children only, which are told when it moves.
+    ///
+    /// ```
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::managed_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node.
+    /// unsafe { tree.look_at_children(root)? };
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`look_over`](Self::look_over).
+    ///
+    /// # Safety
+    ///
+    /// As for [`look_over`](Self::look_over).
+    pub unsafe fn look_at_children(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let parent = unsafe { N::of_payload(node) };
+        let (mut next, mut before) = (parent.child(), None);
+        while let Some(child) = next {
+            if !self.knows(child) || !child.is_whole_below(parent, before) {
                 return Err(Cond::FailAssert);
             }
-            at = next.0;
+            (next, before) = (child.next(), next);
         }
+        Ok(())
+    }
+
+    /// The root, if there is one, and it is whole.
+    pub(super) fn known_root(&self) -> Result<Option<N>, Cond> {
+        match N::of(self.root.get()) {
+            Some(root) if !self.knows(root) || !root.is_whole() => Err(Cond::FailAssert),
+            root => Ok(root),
+        }
+    }
+
+    /// Whether the source has a node there, if it would know: nothing is read that is not known to be the source's.
+    fn knows(&self, node: N) -> bool {
+        let asked = S::FINDS_NODES || self.tell.is_some();
+        !asked || self.source.locate_behind(node.payload(), HEADER, Kind::Tree).is_ok()
     }
 }
 

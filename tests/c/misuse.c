@@ -399,6 +399,66 @@ static void an_overwritten_header(void) {
     }
 }
 
+/* A host that is looked at takes no block back: its guest's node stays. */
+static int frees_a_node(const kmspan *span, void *freed) {
+    (void)span;
+    if (*(void **)freed) {
+        void *cell = *(void **)freed;
+        *(void **)freed = NULL;
+        IS(kmtreef(cell), kmcond_in_use);
+    }
+    return 0;
+}
+
+static void no_hook(void *cell, void *ctx) {
+    (void)cell, (void)ctx;
+}
+
+static void a_node_that_its_host_has_not_taken_back(void) {
+    kmlin *l;
+    kmtree *guests[2];
+    void *cell, *freed;
+    OK(kmlini(&l, 0));
+    OK(kmtreei_in(&guests[0], &l->id));
+    OK(kmtreei_in(&guests[1], &heap->id));
+    for (int i = 0; i < 2; i++) {
+        OK(kmtreea(&cell, kmtreeroot(guests[i]), 64));
+        OK(kmtreeon(cell, no_hook, NULL));
+        freed = cell;
+        OK(kmwalk(i ? &heap->id : &l->id, frees_a_node, &freed));
+        CHECK(freed == NULL);
+        OK(kmtreef(cell));
+        refuse(cell, kmcond_bad_address);
+        OK(kmtreex(guests[i]));
+    }
+    OK(kmlinx(l));
+}
+
+/* A destructor may release the root, since that is not below its node; then all that the node shared with it has gone. */
+static void releases_the_root(void *cell, void *root) {
+    void *others[24];
+    OK(kmtreef(root));
+    for (size_t i = 0; i < 24; i++) {
+        OK(kmheapa_in(&others[i], heap, 16 * (i + 1)));
+        memset(others[i], 0x41, 16 * (i + 1));
+    }
+    IS(kmtreef(cell), kmcond_in_use);
+    IS(kmtreename(cell, "name"), kmcond_in_use);
+    IS(kmtreea(&others[23], cell, 8), kmcond_in_use);
+    IS(kmtreem(cell, NULL), kmcond_in_use);
+    for (int i = 0; i < 24; i++) OK(kmheapf_in(heap, others[i]));
+}
+
+static void a_node_that_goes_after_its_root(void) {
+    kmtree *t;
+    void *cell;
+    OK(kmtreei_in(&t, &heap->id));
+    OK(kmtreea(&cell, kmtreeroot(t), 64));
+    OK(kmtreeon(cell, releases_the_root, kmtreeroot(t)));
+    OK(kmtreef(cell));
+    OK(kmtreex(t));
+}
+
 static void bytes_that_a_store_has(void) {
     static union { unsigned char bytes[4096]; long double aligned; } room;
     kmlin *first, *second = NULL;
@@ -467,6 +527,8 @@ static const struct child cases[] = {
     {"an old place", an_old_place},
     {"a store that is gone", a_store_that_is_gone},
     {"an overwritten header", an_overwritten_header},
+    {"a node that its host has not taken back", a_node_that_its_host_has_not_taken_back},
+    {"a node that goes after its root", a_node_that_goes_after_its_root},
     {"bytes that a store has", bytes_that_a_store_has},
     {"nowhere to write", nowhere_to_write},
 };

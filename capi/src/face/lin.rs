@@ -105,10 +105,14 @@ pub unsafe extern "C" fn kmlini_in(r#where: *mut *mut kmlin, source: *mut kmcell
 /// If it is a live region, neither it nor what is in it is used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmlinx(lin: *mut kmlin) -> Answer {
+    let look_and_destroy = |lin: &mut ALin| {
+        lin.look_over()?;
+        lin.destroy()
+    };
     let destroy = || {
         let (entry, _) = named(lin)?;
         // SAFETY: a live region, which the caller has.
-        unsafe { entry::destroy(NonNull::from(entry), ALin::destroy) }
+        unsafe { entry::destroy(NonNull::from(entry), look_and_destroy) }
     };
     answer(destroy())
 }
@@ -249,8 +253,9 @@ pub unsafe extern "C" fn kmlinrewind(lin: *mut kmlin, mark: kmmark) -> Answer {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmlinreset(lin: *mut kmlin) -> Answer {
     let reset = || {
-        let (entry, _) = named(lin)?;
+        let (entry, lin) = named(lin)?;
         entry.at_rest()?;
+        lin.look_over()?;
         // SAFETY: a region; the thread that has it is here.
         unsafe { entry.at().cast::<ALin>().as_mut() }.reset();
         Ok(())

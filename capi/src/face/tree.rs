@@ -98,18 +98,6 @@ fn none_made_in(entry: &Entry, top: NonNull<u8>, and_it: bool) -> Result<(), Con
     })
 }
 
-/// Whether a node, with what is below it, is all that a tree has that runs no code.
-fn is_alone(entry: &Entry, node: NonNull<u8>) -> bool {
-    let Ok(root) = root(entry) else { return false };
-    let alone = with_tree!(entry, tree => {
-        // SAFETY: the root is a live node.
-        let header = unsafe { tree.header(root) };
-        let only = header.child() == Some(node) && header.lastchild() == Some(node);
-        Ok(!tree.has_hooks() && (only || node == root))
-    });
-    alone.unwrap_or(false)
-}
-
 /// # Safety
 ///
 /// The subtree is used no more but by its destructors.
@@ -118,21 +106,9 @@ pub unsafe fn release(cell: *mut c_void, shred: bool) -> Result<(), Cond> {
     let (entry, node) = node(cell)?;
     may_go(entry, node)?;
     none_made_in(entry, node, true)?;
-    // What is alone in its tree mostly goes without a look at any node: so it goes as quickly.
-    if !is_alone(entry, node) {
-        // SAFETY: a live node of the tree.
-        with_tree!(entry, tree => unsafe { tree.look_over(node) })?;
-    }
     let _busy = entry.enter();
-    #[cfg(not(feature = "shred"))]
-    let _ = shred;
-    #[cfg(feature = "shred")]
-    if shred {
-        // SAFETY: a live node of the tree; the caller's promise.
-        return with_tree!(entry, tree => unsafe { tree.shred(node) });
-    }
     // SAFETY: a live node of the tree; the caller's promise.
-    with_tree!(entry, tree => unsafe { tree.free(node) })
+    with_tree!(entry, tree => unsafe { tree.free_if_whole(node, shred) })
 }
 
 /// Makes a tree in memory of its own.
@@ -208,15 +184,15 @@ pub unsafe extern "C" fn kmtreex(tree: *mut kmtree) -> Answer {
         let place = NonNull::from(entry);
         match entry.form {
             // SAFETY: a live tree of this form, which the caller has.
-            Form::OwnTree => unsafe { entry::destroy(place, OwnTree::destroy) },
+            Form::OwnTree => unsafe { entry::destroy(place, OwnTree::destroy_if_whole) },
             // SAFETY: as above.
-            Form::FixedTree => unsafe { entry::destroy(place, FixedTree::destroy) },
+            Form::FixedTree => unsafe { entry::destroy(place, FixedTree::destroy_if_whole) },
             Form::GuestTree => {
                 if entry.store::<GuestTree>().stats().live > 0 {
                     none_made_in(entry, root(entry)?, true)?;
                 }
                 // SAFETY: as above.
-                unsafe { entry::destroy(place, GuestTree::destroy) }
+                unsafe { entry::destroy(place, GuestTree::destroy_if_whole) }
             }
             _ => Err(Cond::Mismatch),
         }
@@ -360,8 +336,12 @@ pub unsafe extern "C" fn kmtreer(r#where: *mut *mut c_void, len: usize) -> Answe
         // SAFETY: the caller's promise.
         let (entry, node) = node(unsafe { held(r#where) }?)?;
         entry.lets_go(node)?;
-        // SAFETY: a live node of the tree; the caller's promise.
-        with_tree!(entry, tree => unsafe { tree.resize(node, len) })
+        with_tree!(entry, tree => {
+            // SAFETY: a live node of the tree.
+            unsafe { tree.look_at_children(node) }?;
+            // SAFETY: a live node of the tree; the caller's promise.
+            unsafe { tree.resize(node, len) }
+        })
     };
     // SAFETY: the caller's promise.
     unsafe { put(r#where, || resize().map(NonNull::cast)) }
@@ -379,15 +359,11 @@ pub unsafe extern "C" fn kmtreer(r#where: *mut *mut c_void, len: usize) -> Answe
 pub unsafe extern "C" fn kmtreem(cell: *mut c_void, newparent: *mut c_void) -> Answer {
     let go = || {
         let (entry, child) = node(cell)?;
-        let parent = if newparent.is_null() {
-            root(entry)?
-        } else {
-            let (other, parent) = node(newparent)?;
-            if !ptr::eq(entry, other) && !seeded("a_node_changes_its_tree") {
-                return Err(Cond::Mismatch);
-            }
-            parent
-        };
+        let newparent = if newparent.is_null() { root(entry)?.as_ptr().cast() } else { newparent };
+        let (other, parent) = node(newparent)?;
+        if !ptr::eq(entry, other) && !seeded("a_node_changes_its_tree") {
+            return Err(Cond::Mismatch);
+        }
         // SAFETY: both are live nodes of the tree.
         with_tree!(entry, tree => unsafe { tree.move_to(child, parent) })
     };

@@ -8,7 +8,7 @@ use kmem::inspect::{Inspect, Record, What};
 use kmem::{Cond, Kind, refs};
 
 use super::source;
-use crate::entry::{Entry, with_store, with_tree};
+use crate::entry::{ALin, Entry, Form, with_store, with_tree};
 use crate::find::node;
 use crate::types::{Answer, answer, kmcell, kmspan, kmvisit};
 
@@ -32,7 +32,7 @@ fn span(store: &Entry, record: &Record) -> kmspan {
         if record.kind == Kind::Ref {
             refs = references(store, payload);
         }
-        // SAFETY: a live node, as the walk says.
+        // SAFETY: a block that the tree has for a node, as the walk says; the name is used as long as the visitor runs.
         let named = with_tree!(store, tree => unsafe { tree.name(payload) });
         if let Ok(Some(text)) = named {
             name = text.as_ptr();
@@ -54,6 +54,15 @@ fn references(store: &Entry, block: NonNull<u8>) -> usize {
     }
 }
 
+/// Looks at the headers that a walk goes along.
+fn look_over(store: &Entry) -> Result<(), Cond> {
+    match store.form {
+        Form::Lin => store.store::<ALin>().look_over(),
+        Form::OwnTree | Form::FixedTree | Form::GuestTree => with_tree!(store, tree => tree.look_over_all()),
+        Form::Heap | Form::Pool => Ok(()),
+    }
+}
+
 /// Visits all that a store has, in the order of memory; a tree's nodes parent before children.
 ///
 /// While the walk is under way the store refuses to be changed with `in_use`.
@@ -66,6 +75,7 @@ pub unsafe extern "C" fn kmwalk(store: *mut kmcell, visit: kmvisit, ctx: *mut c_
     let walk = || {
         let visit = visit.ok_or(Cond::BadAddress)?;
         let store = source(store)?;
+        look_over(store)?;
         let _busy = store.enter();
         let mut stopped = false;
         let mut see = |record: &Record| {
@@ -108,7 +118,9 @@ pub unsafe extern "C" fn kmtreereport(cell: *mut c_void, visit: kmvisit, ctx: *m
             if unsafe { visit(&raw const span, ctx) } == 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         with_tree!(tree, tree => {
-            // SAFETY: a live node, and nothing can be released meanwhile.
+            // SAFETY: a live node of the tree.
+            unsafe { tree.look_over(node) }?;
+            // SAFETY: the same, and nothing can be released meanwhile.
             unsafe { tree.report(node) }?.each(&mut see);
             Ok(())
         })
