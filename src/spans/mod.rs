@@ -20,10 +20,10 @@
 //! A [`Local`] owns segments and everything in them; one thread at a time uses it. Only a cell's own mark, the list
 //! of cells that others freed ([`Span::remote`](segment::Span)) and the local's [mail](mail) are touched by others.
 //!
-//! Invariants: a segment's free slices are in no span; a span's free cells, those that were freed from elsewhere
-//! and not yet taken in, those that were never used, and its live ones are all of its cells, and it counts those that it
-//! has on its list and those that it does not have any more; a span with free cells is the current one of its class or
-//! on the list of its class; a few cells of each class are *hot*: freed last, handed out next, on no list, and not live.
+//! Invariants: a segment's free slices are in no span. Each cell of a span is live, hot, on the span's list, freed from
+//! elsewhere and not yet taken in, or was never used: those are the last ones. The span counts the ones that are none of
+//! the third and last sort. A span with cells of those two sorts is the current one of its class or on the list of its
+//! class. A few cells of each class are *hot*: freed last, handed out next, on no list, and not live.
 
 #![cfg_attr(
     all(target_arch = "wasm32", not(target_feature = "atomics")),
