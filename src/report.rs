@@ -9,7 +9,8 @@ pub struct Stats {
     pub live: usize,
     /// Bytes of the live cells, with their headers and rounding.
     pub bytes: usize,
-    /// The most bytes that were live at once; of a store in parts, the sum of what each part had at most.
+    /// The most bytes that were live at once; of a store in parts, the sum of what each part had at most. Where cells lie
+    /// in spans, those count that are at hand: up to 8 KiB of each size class, or all free ones of a span.
     pub peak: usize,
     /// Bytes that the store holds from its source.
     pub held: usize,

@@ -211,6 +211,32 @@ fn a_cell_that_shrank_where_it_is_can_be_tainted_and_grow() {
     assert_eq!(Global.check(), Ok(()));
 }
 
+/// By one face it becomes longer where it is, by the other it moves.
+#[test]
+fn a_block_keeps_its_bytes_from_one_face_to_the_other() {
+    let block = Source::alloc(&Global, layout(100, 8)).expect("room").cast::<u8>();
+    let longer = NonNull::new(unsafe { GlobalAlloc::realloc(&Global, block.as_ptr(), layout(100, 8), 110) });
+    let longer = longer.expect("room");
+    unsafe { longer.write_bytes(7, 110) };
+    let moved = unsafe { Source::resize(&Global, longer, layout(110, 8), layout(500, 8)) }.expect("room").cast::<u8>();
+    assert!((0..110).all(|at| unsafe { moved.add(at).read() } == 7));
+    unsafe { Source::free(&Global, moved, layout(500, 8)) }.expect("taken back");
+}
+
+/// Even where all that was asked for is written to.
+#[test]
+fn an_alignment_that_was_asked_for_is_told() {
+    for align in (4..=10).map(|power| 1 << power) {
+        for size in [0, 1, align - 1, align, 3 * align + 1, 5000] {
+            let block = Source::alloc(&Global, layout(size, align)).expect("room").cast::<u8>();
+            unsafe { block.write_bytes(0xff, size) };
+            let found = Global.locate(block).expect("a live block");
+            assert_eq!((found.size, found.align), (size, align));
+            unsafe { Source::free(&Global, block, layout(size, align)) }.expect("taken back");
+        }
+    }
+}
+
 #[test]
 fn a_tainted_cell_keeps_its_bytes_through_every_length() {
     let block = unsafe { GlobalAlloc::alloc(&Global, layout(100, 8)) };

@@ -308,6 +308,21 @@ fn two_runs_hand_out_cells_in_different_orders() {
     assert!(orders.iter().all(|order| !order.is_sorted() && !order.is_sorted_by(|one, other| one > other)));
 }
 
+/// Those that came back last would be the first on the list of their span.
+#[test]
+fn what_came_back_is_not_handed_out_in_the_opposite_order() {
+    const COUNT: usize = 500;
+    const SIZE: usize = 100;
+    let blocks: Vec<_> = (0..COUNT).map(|_| take(SIZE)).collect();
+    blocks.iter().for_each(|block| free(*block, SIZE));
+    let again: Vec<_> = (0..COUNT).map(|_| take(SIZE)).collect();
+    let place = |block| blocks.iter().position(|other| *other == block);
+    let steps = again.iter().map(|block| place(*block)).collect::<Vec<_>>();
+    let foretold = steps.windows(2).filter(|pair| matches!(pair, [Some(one), Some(next)] if *one == next + 1)).count();
+    assert!(foretold < COUNT / 4, "{foretold} of {COUNT}");
+    again.into_iter().for_each(|block| free(block, SIZE));
+}
+
 #[test]
 fn blocks_that_wait_are_given_back_with_the_rest() {
     std::thread::spawn(|| {

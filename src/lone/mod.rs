@@ -31,7 +31,7 @@ use crate::{Cond, Found, Kind, Stats};
 pub use global::{Decay, Global, GlobalHeap};
 
 use solo::Front;
-use tags::{ASKED, Block, KIND, LIVE, MOST, POWER, Part, SEGMENT, TAINT, Tags};
+use tags::{ASKED, Block, KIND, LIVE, MOST, MOST_ALIGN, POWER, Part, TAINT, Tags};
 
 struct Only(Tags);
 
@@ -48,8 +48,6 @@ impl core::ops::Deref for Only {
 
 static HEAP: Only = Only(Tags::new());
 
-/// The largest alignment in a segment.
-const MOST_ALIGN: usize = SEGMENT / 8;
 const KINDS: usize = 0b11 << KIND;
 
 /// Whether a layout is met by pages of its own.
@@ -208,15 +206,20 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
 fn stats() -> Stats {
     let (mut live, mut bytes) = (0, 0);
     HEAP.each_part(&mut |part, base| match part {
-        Part::Segment => Tags::each(base, &mut |block| {
-            if block.note() & LIVE != 0 {
-                live += 1;
-                bytes += block.room() + tags::HEADER;
-            }
-        }),
+        Part::Segment => {
+            let mut see = |block: &Block| {
+                if block.note() & LIVE != 0 {
+                    live += 1;
+                    bytes += block.room() + tags::HEADER;
+                }
+            };
+            // SAFETY: a part of this heap's that is one.
+            unsafe { Tags::each(base, &mut see) };
+        }
         _ => {
             live += 1;
-            bytes += Front::at(base).len();
+            // SAFETY: a part in which a block begins.
+            bytes += unsafe { Front::at(base) }.len();
         }
     });
     Stats { live, bytes, peak: HEAP.peak.get().max(bytes), held: HEAP.held.get() }
@@ -226,7 +229,8 @@ fn check() -> Result<(), Broken> {
     let mut answer = Ok(());
     HEAP.each_part(&mut |part, base| {
         if part == Part::Segment && answer.is_ok() {
-            answer = HEAP.check(base);
+            // SAFETY: a part of this heap's that is one.
+            answer = unsafe { HEAP.check(base) };
         }
     });
     answer
@@ -334,7 +338,7 @@ unsafe fn regrow(payload: *mut u8, old: Layout, size: usize) -> *mut u8 {
         block.set_note(note(new));
         return payload.as_ptr();
     }
-    // SAFETY: it is no longer than the longest.
+    // SAFETY: it is no longer than the longest, and aligned as before, in a segment too.
     let Ok(moved) = (unsafe { HEAP.take(size, old.align(), note(new)) }) else { return ptr::null_mut() };
     // SAFETY: both blocks are live and distinct; this many bytes are in each.
     unsafe { payload.copy_to_nonoverlapping(moved, old.size().min(size)) };

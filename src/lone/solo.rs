@@ -55,8 +55,12 @@ impl Front {
     }
 
     /// The front in a part that has one.
-    pub(super) fn at<'a>(part: *const u8) -> &'a Self {
-        // SAFETY: callers name a part in which a block begins; its front is only changed through shared references.
+    ///
+    /// # Safety
+    ///
+    /// In the part a block begins.
+    pub(super) unsafe fn at<'a>(part: *const u8) -> &'a Self {
+        // SAFETY: the caller's promise; a front is only changed through shared references.
         unsafe { &*part.cast() }
     }
 
@@ -66,7 +70,8 @@ impl Front {
         if HEAP.part(before.addr()).get() != Part::Solo {
             return None;
         }
-        let front = Self::at(before.map_addr(|at| at & !(SEGMENT - 1)));
+        // SAFETY: so the part is noted.
+        let front = unsafe { Self::at(before.map_addr(|at| at & !(SEGMENT - 1))) };
         (front.payload.as_ptr() == payload).then_some(front)
     }
 }

@@ -41,6 +41,9 @@ const LEAST: usize = 2 * UNIT;
 const WHOLE: usize = SEGMENT - MAP - LEAST;
 /// The longest payload.
 pub(super) const MOST: usize = SEGMENT / 2;
+/// The largest alignment.
+pub(super) const MOST_ALIGN: usize = SEGMENT / 8;
+const _: () = assert!(MOST + HEADER + MOST_ALIGN + UNIT <= WHOLE);
 /// Sorts of blocks that are kept at hand.
 const RACKS: usize = class_of(MOST) + 1;
 /// Sorts of free blocks.
@@ -353,7 +356,7 @@ impl Tags {
     ///
     /// # Safety
     ///
-    /// The payload is no longer than [`MOST`], and the alignment no more than that.
+    /// The payload is no longer than [`MOST`], and the alignment no more than [`MOST_ALIGN`].
     #[inline(never)]
     pub(super) unsafe fn take(&self, size: usize, align: usize, note: usize) -> Result<NonNull<u8>, Cond> {
         // SAFETY: the caller's promise.
@@ -569,8 +572,12 @@ impl Tags {
     }
 
     /// Visits all blocks of a segment.
-    pub(super) fn each(segment: *const u8, visit: &mut dyn FnMut(&Block)) {
-        // SAFETY: callers name a segment, in which the first block is behind the map.
+    ///
+    /// # Safety
+    ///
+    /// It is one.
+    pub(super) unsafe fn each(segment: *const u8, visit: &mut dyn FnMut(&Block)) {
+        // SAFETY: the caller's promise: the first block is behind the map.
         let mut block = unsafe { Block::at(segment.wrapping_add(MAP)) };
         while block.size() > 0 {
             visit(block);
@@ -602,8 +609,12 @@ impl Tags {
     }
 
     /// Proves the structure of a segment.
-    pub(super) fn check(&self, segment: *const u8) -> Result<(), Broken> {
-        // SAFETY: callers name a segment, in which the first block is behind the map.
+    ///
+    /// # Safety
+    ///
+    /// It is one.
+    pub(super) unsafe fn check(&self, segment: *const u8) -> Result<(), Broken> {
+        // SAFETY: the caller's promise: the first block is behind the map.
         let (mut block, mut in_front) = (unsafe { Block::at(segment.wrapping_add(MAP)) }, None::<&Block>);
         let end = segment.addr() + MAP + WHOLE;
         while block.place().addr() < end {

@@ -236,8 +236,8 @@ unsafe fn regrow(heap: &GlobalHeap, block: *mut u8, old: Layout, new: Layout) ->
                 // Half a cell that is not used costs less than copying the other half (mimalloc's rule).
                 let room = class.size();
                 if cfg!(not(feature = "hardened")) && (room / 2..=room).contains(&new.size()) {
-                    let fits = plain(new) == Some(class);
-                    mark.store(is & !SLACK | if fits { 0 } else { LOOSE }, Ordering::Relaxed);
+                    let slack = if plain(new) == Some(class) { 0 } else { LOOSE };
+                    Place { cell, span, mark, is }.set_slack(slack);
                     return block;
                 }
             }

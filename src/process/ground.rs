@@ -215,17 +215,18 @@ unsafe impl Ground for Process {
         }
         let grant = Pages::over(Native).grant(LAYOUT)?;
         let base = grant.bytes.cast::<u8>();
+        let none = || Var::new(ptr::null());
+        let front = Front { next: none(), prev: none(), kept: none(), idle: Var::new(false), stamp: Var::new(0) };
+        // SAFETY: the segment is ours, aligned, and longer than a front.
+        unsafe { base.cast::<Front>().write(front) };
+        // SAFETY: just granted, so long and so aligned.
+        let segment = unsafe { Spans::<Self>::found(base, grant.zeroed) };
+        // Who finds it finds its head: where nothing is believed it is looked at without the lock.
         if let Err(cond) = map::insert(base) {
             // SAFETY: just granted, and used by nobody.
             let _ = unsafe { Pages::over(Native).free(base, LAYOUT) };
             return Err(cond);
         }
-        let none = || Var::new(ptr::null());
-        let front = Front { next: none(), prev: none(), kept: none(), idle: Var::new(false), stamp: Var::new(0) };
-        // SAFETY: the segment is ours, aligned, and longer than a front.
-        unsafe { base.cast::<Front>().write(front) };
-        // SAFETY: just granted, so long and so aligned; others find it only with the lock.
-        let segment = unsafe { Spans::<Self>::found(base, grant.zeroed) };
         // SAFETY: just written.
         pool.link(unsafe { base.cast().as_ref() });
         pool.held += SEGMENT;

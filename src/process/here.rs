@@ -67,14 +67,25 @@ pub(super) fn each(mut look: impl FnMut(&Local)) {
     }
 }
 
-/// Somebody put something into the mail of a local: if nobody has it, it is looked through now.
+/// Somebody put something into the mail of a local, or had the local until now: if nobody has it, its mail is looked
+/// through.
 pub(super) fn look_after(local: &Local) {
-    // Either this sees that nobody has it, or who had it until now sees what came.
+    // Either who sends sees that nobody has it, or who had it sees what came.
     fence(Ordering::SeqCst);
-    if local.is_idle() && local.state.compare_exchange(VACANT, LENT, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+    while local.is_idle()
+        && local.has_mail()
+        && local.state.compare_exchange(VACANT, LENT, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    {
         local.receive(&Process);
         local.state.store(VACANT, Ordering::Release);
+        fence(Ordering::SeqCst);
     }
+}
+
+/// Nobody has a local any more.
+fn leave(local: &Local) {
+    local.state.store(VACANT, Ordering::Release);
+    look_after(local);
 }
 
 /// Does something with each local that nobody has.
@@ -85,7 +96,7 @@ pub(super) fn with_vacant(mut work: impl FnMut(&Local)) {
         let local: &Local = unsafe { local.as_ref() };
         if local.state.compare_exchange(VACANT, LENT, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             work(local);
-            local.state.store(VACANT, Ordering::Release);
+            leave(local);
         }
         next = NonNull::new(local.sibling.load(Ordering::Relaxed));
     }
@@ -95,7 +106,7 @@ pub(super) fn with_vacant(mut work: impl FnMut(&Local)) {
 fn lend<R>(work: impl FnOnce(&Local) -> R) -> Result<R, Cond> {
     let local = occupy(LENT)?;
     let answer = work(local);
-    local.state.store(VACANT, Ordering::Release);
+    leave(local);
     Ok(answer)
 }
 
@@ -165,12 +176,7 @@ mod own {
             local.send_all(look_after);
             // What the system refuses to take stays for who has it next.
             let _ = local.flush(&Process);
-            local.state.store(VACANT, Ordering::Release);
-            fence(Ordering::SeqCst);
-            // Somebody may have seen that it was not vacant, just before it was.
-            if local.has_mail() {
-                look_after(local);
-            }
+            leave(local);
         }
     }
 
@@ -199,7 +205,7 @@ mod own {
         if END.try_with(|_| {}).is_err() {
             // Past its end nothing would hand it over.
             word::set(ptr::null());
-            local.state.store(VACANT, Ordering::Release);
+            leave(local);
             return lend(work);
         }
         Ok(work(local))

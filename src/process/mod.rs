@@ -26,7 +26,7 @@ mod solo;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::cell::MIN_ALIGN as UNIT;
 use crate::poison::{hide, show};
@@ -175,9 +175,16 @@ impl Place<'_> {
         if self.is & ALIGNED == 0 {
             return UNIT;
         }
-        // SAFETY: the last byte of a live cell that has its alignment there.
-        let power = unsafe { last(self.cell, self.room() - 1).read() };
-        1_usize.checked_shl(u32::from(power)).unwrap_or(UNIT)
+        // An address that is not the caller's may be freed meanwhile, and its bytes be anything.
+        // SAFETY: the last byte of a cell, which lies in memory as long as its span is there.
+        let power = unsafe { AtomicU8::from_ptr(last(self.cell, self.room() - 1).as_ptr()) }.load(Ordering::Relaxed);
+        1_usize.checked_shl(power.into()).unwrap_or(UNIT).min(MOST_ALIGN)
+    }
+
+    /// Notes how much shorter it is than it could be. Another thread may taint it meanwhile.
+    fn set_slack(&self, slack: u16) {
+        let new = |mark: u16| Some(mark & !SLACK | slack);
+        let _ = self.mark.fetch_update(Ordering::Relaxed, Ordering::Relaxed, new);
     }
 
     /// Takes the cell back.
@@ -341,11 +348,11 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
         return Err(Cond::FailAssert);
     }
     let at = at(&pool(), payload)?;
+    let mut held = found.size;
     match (at, way(new)) {
         (At::Span(place), Way::Cell(class, mark)) if place.span.is_of(class) => {
             settle(&place, found, size);
-            let old = place.mark.load(Ordering::Relaxed);
-            place.mark.store(old & !SLACK | mark & SLACK, Ordering::Relaxed);
+            place.set_slack(mark & SLACK);
             return Ok(place.cell);
         }
         (At::Span(place), Way::Run) if place.span.is_run() => {
@@ -386,11 +393,16 @@ unsafe fn change(payload: NonNull<u8>, size: usize) -> Result<NonNull<u8>, Cond>
                 }
             }
         }
+        (At::Span(place), _) if CANARY == 0 && !place.span.is_run() => {
+            // By the global allocator's face it may have become longer in its class, and nobody noted that.
+            held = place.room() - CANARY;
+            show(place.cell, place.room());
+        }
         _ => {}
     }
     let (moved, _) = take(new)?;
     // SAFETY: both cells are live and distinct; this many bytes are in each.
-    unsafe { found.payload.copy_to_nonoverlapping(moved, found.size.min(size)) };
+    unsafe { found.payload.copy_to_nonoverlapping(moved, held.min(size)) };
     remark(moved, |mark| with_kind(mark, found.kind) | if found.tainted { TAINT } else { 0 })?;
     // SAFETY: the caller's promise; the bytes are in the new cell.
     if let Err(cond) = unsafe { give(payload, false) } {

@@ -3,7 +3,7 @@
 use core::cell::Cell as Var;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Class, Mark, NONE, Seen, Span};
 
@@ -17,6 +17,9 @@ pub(super) struct Hot {
 /// How many cells of a class are at hand at most, and how many bytes of them, beside those of the current span.
 const RACK: usize = 33;
 const BYTES: usize = 64 << 10;
+/// Of how many at least one is drawn, where there are so many.
+#[cfg(feature = "hardened")]
+const DRAWN: u32 = 16;
 
 /// All zero, it has nothing. What is asked first is in one line of the cache.
 #[repr(C, align(64))]
@@ -25,7 +28,7 @@ pub(super) struct Bin {
     /// takes and releases one at a time waits for nothing but this.
     slot: Var<*mut u8>,
     slot_mark: Var<*const Mark>,
-    /// Cells that were freed, the latest last: how many, and how many there may be.
+    /// Cells that were freed while there was room, the latest last: how many, and how many there may be.
     len: Var<u32>,
     room: Var<u32>,
     /// The span that the next cell is taken from, when none is at hand.
@@ -81,7 +84,7 @@ impl Bin {
         }
         // SAFETY: a free cell of this span.
         let mark = unsafe { span.mark(unit.into(), class) };
-        span.free().set(mark.load(core::sync::atomic::Ordering::Relaxed));
+        span.free().set(mark.load(Ordering::Relaxed));
         span.used().set(span.used().get() + 1);
         // SAFETY: as above.
         Some(Hot { cell: unsafe { span.cell(unit.into()) }, mark })
@@ -133,9 +136,18 @@ impl Bin {
         self.len.set(0);
     }
 
-    /// Makes one of those that were freed, told by any number, the next.
+    /// Makes one of those that are at hand, told by any number, the next.
     #[cfg(feature = "hardened")]
-    pub(super) fn choose(&self, number: u32) {
+    pub(super) fn choose(&self, class: Class, number: u32) {
+        // What came back last is the first on the list of its span: it is drawn from together with others.
+        while self.len.get() < self.room.get().min(DRAWN)
+            && let Some(hot) = self.pop(class)
+        {
+            // SAFETY: a hot cell's mark is there.
+            unsafe { &*hot.mark }.store(NONE, Ordering::Relaxed);
+            self.hot[self.len.get() as usize].set(MaybeUninit::new(hot));
+            self.len.set(self.len.get() + 1);
+        }
         if let Some(last) = self.len.get().checked_sub(1) {
             self.hot[(number % (last + 1)) as usize].swap(&self.hot[last as usize]);
         }

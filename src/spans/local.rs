@@ -2,6 +2,8 @@
 
 use core::cell::Cell as Var;
 use core::ptr::{self, NonNull};
+#[cfg(feature = "platform")]
+use core::sync::atomic::fence;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
 use super::bin::{Bin, Count, Hot};
@@ -32,7 +34,7 @@ pub(crate) struct Local {
     spare: Var<*const Segment>,
     /// Bytes of all segments.
     pub(super) held: Var<usize>,
-    /// Bytes of all cells that are live or at hand.
+    /// Bytes of all cells that are live or at hand, as [`Count`] counts them.
     bytes: Var<usize>,
     /// The most bytes that there were.
     peak: Seen<AtomicUsize>,
@@ -469,7 +471,7 @@ impl Local {
     }
 
     /// Whether others sent something.
-    #[cfg(all(feature = "std", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+    #[cfg(feature = "platform")]
     pub(crate) fn has_mail(&self) -> bool {
         !self.mail.load(Ordering::Relaxed).is_null()
     }
@@ -531,6 +533,8 @@ impl Local {
                     let Some(start) = hole.take() else { continue };
                     let data = span.data().addr();
                     let (from, to) = ((data + start).next_multiple_of(page), (data + at) & !(page - 1));
+                    // Acquire: what others did with the cells before they freed them.
+                    fence(Ordering::Acquire);
                     if from < to && visit(inside(segment.base(), from - segment.base().addr().get()), to - from) {
                         gone += to - from;
                     }
@@ -563,7 +567,7 @@ impl Local {
         mark: u16,
         number: u32,
     ) -> Result<NonNull<u8>, Cond> {
-        self.bin(class).choose(number);
+        self.bin(class).choose(class, number);
         let cell = match self.take(class, mark) {
             Some(cell) => Ok(cell),
             None => self.take_more(ground, class, mark),

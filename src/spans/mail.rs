@@ -35,7 +35,8 @@ pub(super) trait Letter: Sized {
 pub(super) fn send<L: Letter>(span: &L, first: u16, last: &AtomicU16, count: u32, mail: &AtomicPtr<L>) -> bool {
     let mut old = span.list().load(Ordering::Relaxed);
     loop {
-        last.store(old as u16, Ordering::Relaxed);
+        // Release: as in a parcel.
+        last.store(old as u16, Ordering::Release);
         let new = u32::from(first) | (((old >> 16) + count) << 16);
         // Acquire: who finds the list empty comes after the owner's reading of the link, and after who wrote that.
         match span.list().compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed) {

@@ -55,11 +55,12 @@ impl Parcels {
     pub(super) unsafe fn post(&self, span: &Span, class: Class, cell: NonNull<u8>, mark: &Mark, look: fn(&Local)) {
         let parcel = &self.each[span.slice() % PARCELS];
         if ptr::eq(parcel.span.get(), span) {
-            mark.store(parcel.first.get(), Ordering::Relaxed);
+            // Release: the owner may take the cell's page away once it sees by its mark that nobody uses it.
+            mark.store(parcel.first.get(), Ordering::Release);
             parcel.count.set(parcel.count.get() + 1);
         } else {
             parcel.send(look);
-            mark.store(NONE, Ordering::Relaxed);
+            mark.store(NONE, Ordering::Release);
             parcel.span.set(span);
             parcel.count.set(1);
             parcel.last.set(mark);

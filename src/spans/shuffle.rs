@@ -20,12 +20,12 @@ pub(crate) fn shuffle(span: &Span, mut below: impl FnMut(u32) -> u32) {
         link(cell).store((cell as usize * step) as u16, Ordering::Relaxed);
     }
     for cell in (1..cells).rev() {
-        let (one, other) = (link(cell), link(below(cell)));
+        let (one, other) = (link(cell), link(below(cell).min(cell - 1)));
         let next = one.load(Ordering::Relaxed);
         one.store(other.load(Ordering::Relaxed), Ordering::Relaxed);
         other.store(next, Ordering::Relaxed);
     }
-    let last = link(below(cells));
+    let last = link(below(cells).min(cells - 1));
     span.free().set(last.load(Ordering::Relaxed));
     last.store(NONE, Ordering::Relaxed);
     span.linked_all();
