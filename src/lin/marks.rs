@@ -97,7 +97,7 @@ impl Mark {
     /// The mark of these words. Whatever they are, a region only goes back to a mark that it has.
     ///
     /// ```
-    /// use core::ptr::{self, NonNull};
+    /// use core::ptr;
     /// use kmem::{Cond, Lin, Mark, Pages};
     ///
     /// let lin = Lin::new_in(Pages::new());

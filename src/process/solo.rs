@@ -300,8 +300,8 @@ impl Solos {
     fn unmap(&mut self, solo: &Solo) -> bool {
         let (bytes, align) = (solo.bytes(), solo.align);
         self.spare.remove(solo);
-        // SAFETY: it came from there with this layout, and nothing uses it.
         let gone = pages(bytes.len(), align)
+            // SAFETY: it came from there with this layout, and nothing uses it.
             .and_then(|layout| unsafe { Pages::over(Native).free(bytes.cast(), layout) })
             .is_ok();
         if gone {

@@ -145,8 +145,7 @@ impl Bin {
         {
             // SAFETY: a hot cell's mark is there.
             unsafe { &*hot.mark }.store(NONE, Ordering::Relaxed);
-            self.hot[self.len.get() as usize].set(MaybeUninit::new(hot));
-            self.len.set(self.len.get() + 1);
+            self.keep(hot, false);
         }
         if let Some(last) = self.len.get().checked_sub(1) {
             self.hot[(number % (last + 1)) as usize].swap(&self.hot[last as usize]);

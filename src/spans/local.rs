@@ -131,7 +131,8 @@ impl Local {
                 let (span, zeroed) = self.claim(ground, slices)?;
                 Spans::<G>::fill(span, self, slices, class, zeroed);
                 ground.arrange(self, span);
-                hide(inside(span.segment::<G>().base(), span.offset::<G>()), span.cells() * class.size());
+                // SAFETY: a span has a first cell.
+                hide(unsafe { span.cell(0) }, span.cells() * class.size());
                 span
             }
         };
@@ -249,7 +250,8 @@ impl Local {
         Spans::<G>::fill_run(span, self, slices, asked, align, mark);
         self.runs.add(1);
         self.add_bytes(slices * G::SLICE);
-        Ok((inside(span.segment::<G>().base(), span.offset::<G>()), zeroed))
+        // SAFETY: a run is its first cell.
+        Ok((unsafe { span.cell(0) }, zeroed))
     }
 
     #[cfg(feature = "platform")]

@@ -508,11 +508,6 @@ impl Span {
         self.data.get()
     }
 
-    /// Bytes from the start of its segment to the first cell.
-    pub(super) fn offset<G: Ground>(&self) -> usize {
-        self.data().addr() % G::SEGMENT
-    }
-
     /// Units from the first cell to one.
     #[inline(always)]
     pub(crate) fn unit_of(&self, cell: NonNull<u8>) -> usize {
