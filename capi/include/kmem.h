@@ -398,7 +398,8 @@ kmcond kmdup(struct kmptr *where,
 kmcond kmzero(void *bytes, size_t len);
 
 /**
- * Zeroes the payload that a pointer names; `mismatch` for a node that has a destructor, whose bytes are somebody's value.
+ * Zeroes the payload that a pointer names; `mismatch` for a node that has a destructor, whose bytes are somebody's value,
+ * `in_use` for a cell in which a store was made.
  *
  * Owed: Nothing reads the payload meanwhile; static bytes may be written to.
  */

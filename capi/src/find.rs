@@ -15,7 +15,6 @@ use core::ptr::NonNull;
 use kmem::{Cond, Found, Global, Kind, Node, Store, refs, tree};
 
 use crate::entry::{Entry, FixedTree, with_store};
-use crate::seeded::seeded;
 use crate::{granules, registry};
 
 /// A live cell.
@@ -139,12 +138,11 @@ fn in_process<'e>(payload: NonNull<u8>) -> Result<Hit<'e>, Cond> {
 /// released.
 pub fn find<'e>(pointer: *mut c_void) -> Result<Hit<'e>, Cond> {
     let payload = NonNull::new(pointer.cast::<u8>()).ok_or(Cond::BadAddress)?;
-    // A payload of no size may begin where its memory ends, but what is in front of it is in its memory.
-    let front = payload.addr().get().wrapping_sub(usize::from(!seeded("a_cell_of_no_size_is_looked_for_behind")));
-    if let Some(owner) = registry::owner_of(front) {
+    let address = payload.addr().get();
+    if let Some(owner) = registry::owner_of(address) {
         return in_store(owner, payload);
     }
-    match granules::of(front) {
+    match granules::of(address) {
         Some(granule) => in_store(granule.owner(), payload),
         None => in_process(payload),
     }
@@ -211,8 +209,7 @@ pub fn going(pointer: *mut c_void) -> Result<NonNull<u8>, Cond> {
     if let Some(granule) = granules::of_block(address.wrapping_sub(NODE)) {
         return Ok(granule.pointer(address));
     }
-    let front = address.wrapping_sub(1);
-    let owner = registry::owner_of(front).or_else(|| granules::of(front).map(granules::Granule::owner));
+    let owner = registry::owner_of(address).or_else(|| granules::of(address).map(granules::Granule::owner));
     let owner = owner.ok_or(Cond::InUse)?;
     // SAFETY: the payload lies in the block that was found.
     let within = |block: NonNull<u8>| unsafe { block.add(address - block.addr().get()) };

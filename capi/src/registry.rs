@@ -167,6 +167,17 @@ impl Ranges {
         None
     }
 
+    /// The innermost range in which a payload may lie. Where a store was made in a cell, from its first byte on, the
+    /// cell is not in that store's range, which only ranges that begin before are around.
+    fn around(&self, payload: usize) -> Option<&Range> {
+        match self.holding(payload) {
+            Some(range) if range.start == payload && !seeded("a_cell_is_looked_for_in_the_store_in_it") => {
+                read(range.outer.get())
+            }
+            held => held,
+        }
+    }
+
     /// What a range would lie in.
     fn place(&self, start: usize, end: usize) -> Result<*const Range, Cond> {
         let outer = self.holding(start);
@@ -300,11 +311,11 @@ pub unsafe fn forget(range: NonNull<Range>) {
     }
 }
 
-/// The store whose memory holds an address, and no other store's within it does.
-pub fn owner_of<'a>(address: usize) -> Option<&'a Entry> {
+/// The store in whose memory a payload may lie, and no other store's within it: what is there has something in front.
+pub fn owner_of<'a>(payload: usize) -> Option<&'a Entry> {
     let ranges = ranges();
     // SAFETY: the owner of a registered range is there; who uses a store does not destroy it meanwhile.
-    ranges.holding(address).map(|range| unsafe { range.owner.as_ref() })
+    ranges.around(payload).map(|range| unsafe { range.owner.as_ref() })
 }
 
 /// The store that a pointer from C names.
@@ -397,10 +408,13 @@ mod tests {
                     ranges.remove(&range);
                 }
             }
-            let address = roll(70_000);
+            let address = 16 * roll(4400) + roll(2);
             let within = live.iter().filter(|range| range.start <= address && address < range.end);
             let innermost = within.max_by_key(|range| range.start).map(|range| ptr::from_ref(&**range));
             assert_eq!(ranges.holding(address).map(ptr::from_ref), innermost);
+            let around = live.iter().filter(|range| range.start < address && address < range.end);
+            let around = around.max_by_key(|range| range.start).map(|range| ptr::from_ref(&**range));
+            assert_eq!(ranges.around(address).map(ptr::from_ref), around);
             assert_eq!(ranges.check(), live.len());
         }
     }

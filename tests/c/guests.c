@@ -161,6 +161,8 @@ static kmptr pointer(unsigned kind, void *cell) {
 
 static void held(unsigned kind, void *cell) {
     IS(kmfree(pointer(kind, cell)), kmcond_in_use);
+    /* A node may have a destructor as well. */
+    if (kind != kmkind_tree) IS(kmozero(pointer(kind, cell)), kmcond_in_use);
 #ifdef KFmem_shred
     IS(kmshred(pointer(kind, cell)), kmcond_in_use);
 #endif
@@ -423,6 +425,30 @@ static void names(void) {
     OK(kmpoolx(cells));
 }
 
+/* A cell right behind one in which a store was made, to its last byte, is nothing of that store's. */
+static void neighbours(void) {
+    enum { LEN = 8192, CELLS = 16 };
+    void *cells[CELLS], *place;
+    kmheap *held[CELLS];
+    int i, other, meet = 0;
+    for (i = 0; i < CELLS; i++) OK(kmheapa(&cells[i], LEN));
+    for (i = 0; i < CELLS; i++) OK(kmheapif(&held[i], cells[i], LEN));
+    for (i = 0; i < CELLS; i++) {
+        /* Every other, so that there are stores on either side. */
+        int at = i * 2 % CELLS + i * 2 / CELLS;
+        for (other = 0; other < CELLS; other++) meet += (char *)cells[other] + LEN == cells[at];
+        place = cells[at];
+        IS(kmheapr(&place, 10), kmcond_in_use);
+        IS(kmfree(pointer(kmkind_heap, cells[at])), kmcond_in_use);
+        IS(kmtreef(cells[at]), kmcond_mismatch);
+        OK(kmheapx(held[at]));
+        OK(kmheapr(&place, LEN - 1));
+        OK(kmfree(pointer(kmkind_heap, place)));
+        IS(kmfree(pointer(kmkind_heap, place)), kmcond_bad_address);
+    }
+    CHECK(meet > 0);
+}
+
 static const struct child cases[] = {
     {"a node that moved", a_node_that_moved},
     {"bytes in a region", bytes_in_a_region},
@@ -435,6 +461,7 @@ static const struct child cases[] = {
     {"nodes", nodes},
     {"many in each other", many_in_each_other},
     {"names", names},
+    {"neighbours", neighbours},
 };
 
 int main(void) {

@@ -311,7 +311,8 @@ pub unsafe extern "C" fn kmzero(bytes: *mut c_void, len: usize) -> Answer {
     }))
 }
 
-/// Zeroes the payload that a pointer names; `mismatch` for a node that has a destructor, whose bytes are somebody's value.
+/// Zeroes the payload that a pointer names; `mismatch` for a node that has a destructor, whose bytes are somebody's value,
+/// `in_use` for a cell in which a store was made.
 ///
 /// # Safety
 ///
@@ -322,7 +323,10 @@ pub unsafe extern "C" fn kmozero(ptr: kmptr) -> Answer {
         let (bytes, size) = match named(&ptr)? {
             Named::Static => static_bytes(&ptr)?,
             Named::Cell(hit) if hit.found.destructor => return Err(Cond::Mismatch),
-            Named::Cell(hit) => (hit.found.payload, hit.found.size),
+            Named::Cell(hit) => {
+                hit.lets_go()?;
+                (hit.found.payload, hit.found.size)
+            }
         };
         // SAFETY: a live cell's payload, or what the caller answers for.
         unsafe { kmem::zero(bytes, size) };
