@@ -21,15 +21,23 @@ pub enum Kind {
 /// A store, by its place in the world; the process heap is none, the process's own tree is store 0.
 pub type StoreId = usize;
 
+/// What a store has its memory of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    Process,
+    In(StoreId),
+    /// The bytes of a room, which nothing else knows of.
+    Room(usize),
+    /// The bytes of a cell, which cannot go as long as the store is there.
+    Cell(usize),
+}
+
 #[derive(Clone, Debug)]
 pub struct Store {
     pub kind: Kind,
     pub handle: *mut c_void,
     pub live: bool,
-    /// In which store it stands.
-    pub host: Option<StoreId>,
-    /// The bytes that it was given, if it is fixed.
-    pub room: Option<usize>,
+    pub home: Home,
     /// When it was made.
     pub born: u64,
     pub cellsz: usize,
@@ -145,9 +153,30 @@ impl World {
         })
     }
 
+    /// In which store one stands: of that store's memory, or in a cell of it.
+    pub fn host(&self, store: StoreId) -> Option<StoreId> {
+        match self.stores[store].home {
+            Home::Process | Home::Room(_) => None,
+            Home::In(host) => Some(host),
+            Home::Cell(cell) => self.cells[cell].store,
+        }
+    }
+
+    /// The stores that stand in one.
+    pub fn guests(&self, host: StoreId) -> impl Iterator<Item = &Store> {
+        let stands = move |store: &StoreId| self.stores[*store].live && self.host(*store) == Some(host);
+        (0..self.stores.len()).filter(stands).map(|store| &self.stores[store])
+    }
+
     /// Whether a store has others in it.
     pub fn has_guests(&self, store: StoreId) -> bool {
-        self.stores.iter().any(|guest| guest.live && guest.host == Some(store))
+        self.guests(store).next().is_some()
+    }
+
+    /// Whether a store was made in the bytes of one of these cells.
+    pub fn are_held(&self, cells: &[usize]) -> bool {
+        let holds = |store: &Store| matches!(store.home, Home::Cell(cell) if cells.contains(&cell));
+        self.stores.iter().any(|store| store.live && holds(store))
     }
 
     pub fn live_in(&self, store: StoreId) -> Vec<usize> {

@@ -27,7 +27,7 @@ const BUGS: [&str; 10] = [
     "a_host_goes_before_its_guest",
     "a_freed_node_is_not_marked",
     "a_failed_object_keeps_its_kind",
-    "a_cell_of_no_size_is_looked_for_behind",
+    "a_cell_is_looked_for_in_the_store_in_it",
     "a_copy_lacks_a_byte",
     "a_node_changes_its_tree",
     "quota_forgets_resize",
