@@ -282,7 +282,7 @@ impl<S: Source> Reuse<S> {
     }
 
     /// The first block of a list, if it is aligned as asked.
-    #[inline]
+    #[inline(always)]
     fn pop(&self, list: usize, layout: Layout, zeroed: bool) -> Option<NonNull<[u8]>> {
         let head = &self.lists[list];
         let block = NonNull::new(head.get())?;
@@ -449,6 +449,26 @@ unsafe impl<S: Source> Source for Reuse<S> {
             }
             // SAFETY: the caller's promise, passed on.
             None => unsafe { self.free_other(block, layout) },
+        }
+    }
+
+    #[inline(always)]
+    fn alloc_if_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let list = exact(layout.size()).filter(|_| layout.align() <= MIN_ALIGN)?;
+        self.pop(list, layout, false).map(NonNull::cast)
+    }
+
+    #[inline(always)]
+    unsafe fn free_if_at_hand(&self, block: NonNull<u8>, layout: Layout) -> bool {
+        match exact(layout.size()) {
+            // Else there is more to do than this.
+            Some(list) if self.live.get() > 2 && block.as_ptr() != self.first.get() => {
+                // SAFETY: the caller's promise; blocks of this size are on this list.
+                unsafe { self.link(list, block) };
+                self.live.set(self.live.get() - 1);
+                true
+            }
+            _ => false,
         }
     }
 

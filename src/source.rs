@@ -139,6 +139,27 @@ pub unsafe trait Source {
         crate::MIN_ALIGN
     }
 
+    /// Memory for the layout, where that takes no more than a few instructions: a block that came back. Code in which
+    /// this is all calls nothing, and so keeps no registers for it.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn alloc_if_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let _ = layout;
+        None
+    }
+
+    /// Takes a block back, where that takes no more than a few instructions; says whether it did.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn free_if_at_hand(&self, block: NonNull<u8>, layout: Layout) -> bool {
+        let _ = (block, layout);
+        false
+    }
+
     /// Takes back all blocks at once, or all but one, if it can and these are as many as are handed out.
     ///
     /// # Safety

@@ -50,6 +50,30 @@ fn what_came_back_is_handed_out_first_and_to_its_size_only() {
     assert_eq!(take(&reuse, 196), c);
 }
 
+/// Only what is on a list goes the short way, and nothing comes back on it that is worth a rewind.
+#[test]
+fn what_is_at_hand_is_what_came_back() {
+    let mut bytes = room(1 << 18);
+    let reuse = Reuse::new_in(Fixed::new(&mut bytes));
+    let large = Reuse::<Fixed<'_>>::LARGE + 1;
+    let first = take(&reuse, large);
+    assert!(!unsafe { reuse.free_if_at_hand(first, layout(large)) }, "nothing of the region is live");
+    let (a, b, c, d) = (take(&reuse, 40), take(&reuse, 40), take(&reuse, 41), take(&reuse, 2000));
+    assert_eq!(reuse.alloc_if_at_hand(layout(40)), None);
+    assert!(unsafe { reuse.free_if_at_hand(c, layout(41)) });
+    reuse.check().unwrap();
+    assert!(!unsafe { reuse.free_if_at_hand(d, layout(2000)) }, "that size shares its list");
+    assert!(!unsafe { reuse.free_if_at_hand(a, layout(40)) }, "the first is noted");
+    assert_eq!(reuse.alloc_if_at_hand(Layout::from_size_align(48, 64).unwrap()), None);
+    assert_eq!(reuse.alloc_if_at_hand(layout(16)), None);
+    assert_eq!(reuse.alloc_if_at_hand(layout(33)), Some(c));
+    assert_eq!(reuse.stats().live, 5);
+    give(&reuse, c, 33);
+    give(&reuse, d, 2000);
+    assert!(!unsafe { reuse.free_if_at_hand(b, layout(40)) }, "the region is all but empty then");
+    reuse.check().unwrap();
+}
+
 #[test]
 fn it_begins_anew_when_all_or_all_but_the_first_have_come_back() {
     let mut bytes = room(1 << 18);

@@ -102,6 +102,22 @@ unsafe impl Source for Own {
         Ok(now)
     }
 
+    #[inline(always)]
+    fn alloc_if_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if is_part(layout) { None } else { self.reuse.alloc_if_at_hand(layout) }
+    }
+
+    #[inline(always)]
+    unsafe fn free_if_at_hand(&self, block: NonNull<u8>, layout: Layout) -> bool {
+        // SAFETY: the caller's promise.
+        let taken = !is_part(layout) && unsafe { self.reuse.free_if_at_hand(block, layout) };
+        if taken {
+            // SAFETY: the region has it back, whose link is in the first word; each block is two words long at least.
+            unsafe { mark_freed(block) };
+        }
+        taken
+    }
+
     fn largest(&self) -> Option<usize> {
         self.reuse.largest()
     }

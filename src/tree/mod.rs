@@ -399,7 +399,17 @@ impl<S: Source> Tree<S> {
         let frame = Frame::new(HEADER, layout, self.source.least_align())?;
         let asked = frame.asked();
         let block = if zeroed { self.source.alloc_zeroed(asked) } else { self.source.alloc(asked) };
-        let block = block?.cast::<u8>();
+        // SAFETY: just allocated for it.
+        Ok(unsafe { self.settle(block?.cast(), &frame, extra, parent) })
+    }
+
+    /// Makes a block a node.
+    ///
+    /// # Safety
+    ///
+    /// It came from the source for this frame, and is nobody's.
+    #[inline(always)]
+    unsafe fn settle(&self, block: NonNull<u8>, frame: &Frame, extra: *const Extra, parent: Option<N>) -> N {
         let place = inside(block, frame.offset - HEADER).cast::<Node>();
         let last = parent.and_then(N::lastchild);
         // SAFETY: the frame has room for the header right before the payload, aligned.
@@ -411,7 +421,19 @@ impl<S: Source> Tree<S> {
         if let Some(parent) = parent {
             node.announce(parent, last);
         }
-        Ok(node)
+        node
+    }
+
+    /// What nodes of no extra of their own have: it is the root's payload, and there is a root where there is a parent.
+    #[inline(always)]
+    fn common_extra(&self) -> *const Extra {
+        self.root.get().wrapping_byte_add(HEADER).cast()
+    }
+
+    /// Whether a node that is made is told of, counted against a quota, or refused.
+    #[inline(always)]
+    fn makes_with_care(&self) -> bool {
+        self.care.get() & (care::FROZEN | care::TOLD | care::LIMITED) != 0
     }
 
     /// Whether the tree refuses to be changed: it is walked, or a guard is being asked.
@@ -503,9 +525,8 @@ impl<S: Source> Tree<S> {
 
     #[inline(always)]
     fn alloc_under(&self, parent: N, layout: Layout, zeroed: bool) -> Result<NonNull<[u8]>, Cond> {
-        // The common extra is the root's payload, and there is a root where there is a parent.
-        let base = self.root.get().wrapping_byte_add(HEADER).cast();
-        if self.care.get() & (care::FROZEN | care::TOLD | care::LIMITED) != 0 {
+        let base = self.common_extra();
+        if self.makes_with_care() {
             let node = self.make_with_care(layout, base, Some(parent), zeroed)?;
             return Ok(NonNull::slice_from_raw_parts(node.payload(), layout.size()));
         }
@@ -513,7 +534,43 @@ impl<S: Source> Tree<S> {
         Ok(NonNull::slice_from_raw_parts(node.payload(), layout.size()))
     }
 
-    /// The same, zeroed.
+    /// The same, where that takes a few instructions and no call: the source has a block at hand, and the tree has
+    /// nothing to look after.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::Tree;
+    ///
+    /// let tree = Tree::new();
+    /// let root = tree.root()?;
+    /// // SAFETY: each parent is a live node; what is freed is used no more.
+    /// unsafe {
+    ///     tree.alloc(root, Layout::new::<u64>())?;
+    ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     assert_eq!(tree.alloc_if_at_hand(root, Layout::new::<u64>()), None);
+    ///     tree.free(node)?;
+    ///     assert_eq!(tree.alloc_if_at_hand(root, Layout::new::<u64>()), Some(node));
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// As for [`alloc`](Self::alloc).
+    #[inline(always)]
+    pub unsafe fn alloc_if_at_hand(&self, parent: NonNull<u8>, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        let parent = unsafe { N::of_payload(parent) };
+        if !parent.is_plain() || self.makes_with_care() {
+            return None;
+        }
+        let frame = Frame::new(HEADER, layout, self.source.least_align()).ok()?;
+        let block = self.source.alloc_if_at_hand(frame.asked())?;
+        // SAFETY: just allocated for it.
+        Some(unsafe { self.settle(block, &frame, self.common_extra(), Some(parent)) }.payload())
+    }
+
+    /// The same as [`alloc`](Self::alloc), zeroed.
     ///
     /// ```
     /// use core::alloc::Layout;
@@ -579,6 +636,35 @@ impl<S: Source> Tree<S> {
     pub unsafe fn free(&self, node: NonNull<u8>) -> Result<(), Cond> {
         // SAFETY: the caller's promise.
         self.release(unsafe { N::of_payload(node) })
+    }
+
+    /// Releases a node where that takes a few instructions and no call: nothing is below it, the source has room for it
+    /// at hand, and the tree has nothing to look after. Says whether it did.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::Tree;
+    ///
+    /// let tree = Tree::new();
+    /// let root = tree.root()?;
+    /// // SAFETY: each parent is a live node; what is freed is used no more.
+    /// unsafe {
+    ///     let above = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     let below = tree.alloc(above, Layout::new::<u64>())?.cast();
+    ///     assert!(!tree.free_if_at_hand(above));
+    ///     assert!(tree.free_if_at_hand(below));
+    /// }
+    /// assert_eq!(tree.stats().live, 2);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[inline(always)]
+    pub unsafe fn free_if_at_hand(&self, node: NonNull<u8>) -> bool {
+        // SAFETY: the caller's promise.
+        self.release_if_at_hand(unsafe { N::of_payload(node) })
     }
 
     /// Destroys all payloads of the subtree, then releases it.
@@ -696,7 +782,7 @@ impl<S: Source> Tree<S> {
                 if self.quotas.get() > 0 {
                     self.move_in_quota(node, parent)?;
                 }
-                node.detach(old);
+                node.gap(old).close();
                 node.link_last(parent);
                 Ok(())
             }

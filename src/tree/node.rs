@@ -230,6 +230,30 @@ impl Block {
     }
 }
 
+/// Where a node is among its siblings.
+pub(super) struct Gap {
+    parent: N,
+    prev: Option<N>,
+    next: Option<N>,
+}
+
+impl Gap {
+    /// Has parent and siblings name the node there no more, which still names them, if it is there.
+    #[inline(always)]
+    pub(super) fn close(self) {
+        let Self { parent, prev, next } = self;
+        match prev {
+            Some(prev) => prev.get().next.set(N::link(next)),
+            None => parent.get().child.set(N::link(next)),
+        }
+        match next {
+            Some(_) if seeded("next_sibling_keeps_its_link") => {}
+            Some(next) => next.get().prev.set(N::link(prev)),
+            None => parent.get().lastchild.set(N::link(prev)),
+        }
+    }
+}
+
 impl N {
     /// # Safety
     ///
@@ -431,26 +455,17 @@ impl N {
     /// Takes a node out from among its siblings.
     #[inline]
     pub(super) fn unlink(self) {
-        self.parent().iter().for_each(|parent| self.detach(*parent));
+        self.parent().iter().for_each(|parent| self.gap(*parent).close());
         let this = self.get();
         for link in [&this.parent, &this.prev, &this.next] {
             link.set(ptr::null());
         }
     }
 
-    /// Has parent and siblings name a node no more, which still names them.
+    /// What names a node, of which it is the child of this parent.
     #[inline(always)]
-    pub(super) fn detach(self, parent: Self) {
-        let (prev, next) = (self.prev(), self.next());
-        match prev {
-            Some(prev) => prev.get().next.set(Self::link(next)),
-            None => parent.get().child.set(Self::link(next)),
-        }
-        match next {
-            Some(_) if seeded("next_sibling_keeps_its_link") => {}
-            Some(next) => next.get().prev.set(Self::link(prev)),
-            None => parent.get().lastchild.set(Self::link(prev)),
-        }
+    pub(super) fn gap(self, parent: Self) -> Gap {
+        Gap { parent, prev: self.prev(), next: self.next() }
     }
 
     /// Tells all that link to a node where it is, after it has moved from `old`, which is only compared.

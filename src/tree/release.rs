@@ -104,19 +104,40 @@ impl<S: Source> Tree<S> {
         self.care.get() & !(care::FROZEN | care::TOLD) == 0
     }
 
+    /// The block of a node that has nothing below it nor anything that needs care, and its parent.
+    #[inline(always)]
+    fn plain_leaf(&self, node: N) -> Option<(Block, N)> {
+        match (node.child(), node.parent()) {
+            (None, Some(parent)) if self.care.get() & !care::TOLD == 0 => Some((node.plain_block()?, parent)),
+            _ => None,
+        }
+    }
+
     /// Releases a node. Most have nothing below them and nothing that needs care.
     #[inline(always)]
     pub(super) fn release(&self, top: N) -> Result<(), Cond> {
-        if let (None, Some(parent)) = (top.child(), top.parent())
-            && let Some(block) = top.plain_block()
-            && self.care.get() & !care::TOLD == 0
-        {
+        if let Some((block, parent)) = self.plain_leaf(top) {
             self.note_peak();
-            top.detach(parent);
+            top.gap(parent).close();
             self.give_back_block(&block);
             return Ok(());
         }
         self.release_live(top)
+    }
+
+    /// Releases a node, if that is only to close the gap that it leaves, and its source has its block back at once.
+    #[inline(always)]
+    pub(super) fn release_if_at_hand(&self, node: N) -> bool {
+        let Some((block, parent)) = self.plain_leaf(node) else { return false };
+        let gap = node.gap(parent);
+        // SAFETY: the block came from the source with this layout, and is used no more if it takes it.
+        if !unsafe { self.source.free_if_at_hand(block.start, block.asked()) } {
+            return false;
+        }
+        gap.close();
+        self.note_peak();
+        self.has_gone(&block);
+        true
     }
 
     #[inline(never)]
@@ -289,9 +310,14 @@ impl<S: Source> Tree<S> {
     }
 
     #[inline(always)]
-    fn give_back_block(&self, block: &Block) {
+    fn has_gone(&self, block: &Block) {
         self.live.set(self.live.get() - 1);
         self.bytes.set(self.bytes.get() - block.layout.size());
+    }
+
+    #[inline(always)]
+    fn give_back_block(&self, block: &Block) {
+        self.has_gone(block);
         // SAFETY: the block came from the source with this layout and is used no more.
         unsafe { self.give_to_source(block.start, block.asked()) };
     }

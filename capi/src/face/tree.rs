@@ -44,7 +44,28 @@ fn alloc(parent: *mut c_void, len: usize, zeroed: bool) -> Result<(NonNull<[u8]>
     Ok((bytes, Some(entry)))
 }
 
-/// What is left of `kmtreea` where not the most common case is met.
+/// What is left of `kmtreea` where no block of the size has come back.
+///
+/// # Safety
+///
+/// As for `kmtreea`.
+#[inline(never)]
+unsafe extern "C" fn alloc_anew(place: *mut *mut c_void, parent: *mut c_void, len: usize) -> Answer {
+    if let Some((granule, parent)) = own_node(parent)
+        && let Ok(layout) = layout(len)
+        && let Some(place) = NonNull::new(place)
+        // SAFETY: a live node of the tree.
+        && let Ok(bytes) = unsafe { granule.tree().alloc(parent, layout) }
+    {
+        // SAFETY: the caller's promise.
+        unsafe { place.write(bytes.as_ptr().cast()) };
+        return 0;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { alloc_slowly(place, parent, len) }
+}
+
+/// What is left where nothing common is met.
 ///
 /// # Safety
 ///
@@ -220,19 +241,19 @@ pub unsafe extern "C" fn kmtreeroot(tree: *mut kmtree) -> *mut c_void {
 /// `where` is null or may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmtreea(r#where: *mut *mut c_void, parent: *mut c_void, len: usize) -> Answer {
-    // The most common case first; whatever it is not, nor grants, is seen to below.
+    // The most common case first, without a call; whatever it is not is seen to below.
     if let Some((granule, parent)) = own_node(parent)
         && let Ok(layout) = layout(len)
         && let Some(place) = NonNull::new(r#where)
         // SAFETY: a live node of the tree.
-        && let Ok(bytes) = unsafe { granule.tree().alloc(parent, layout) }
+        && let Some(node) = unsafe { granule.tree().alloc_if_at_hand(parent, layout) }
     {
         // SAFETY: the caller's promise.
-        unsafe { place.write(bytes.as_ptr().cast()) };
+        unsafe { place.write(node.as_ptr().cast()) };
         return 0;
     }
     // SAFETY: the caller's promise.
-    unsafe { alloc_slowly(r#where, parent, len) }
+    unsafe { alloc_anew(r#where, parent, len) }
 }
 
 /// The same, zeroed.
@@ -278,16 +299,13 @@ pub unsafe extern "C" fn kmtreezo(r#where: *mut kmptr, parent: *mut c_void, len:
 /// If it is a live node, neither it nor what is below it is used any more but by its destructors.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmtreef(cell: *mut c_void) -> Answer {
+    // The most common case first, without a call.
     if let Some((granule, node)) = own_node(cell)
-        && !granule.tree().has_hooks()
         && !granule.owner().has_fixed()
-        // SAFETY: a live node of the tree.
-        && let header = unsafe { granule.tree().header(node) }
-        && header.parent().is_some()
-        && header.child().is_none()
+        // SAFETY: a live node of the tree, in which no store was made; the caller's promise.
+        && unsafe { granule.tree().free_if_at_hand(node) }
     {
-        // SAFETY: a live node of the tree with none below it, and not its root; the caller's promise.
-        return answer(unsafe { granule.tree().free(node) });
+        return 0;
     }
     // SAFETY: the caller's promise.
     unsafe { free_slowly(cell) }
