@@ -67,6 +67,136 @@ impl<S: Source> Drop for Doom<'_, S> {
 }
 
 impl<S: Source> Tree<S> {
+    /// Releases a node and its whole subtree.
+    ///
+    /// First all guards of the subtree are asked; if one refuses, nothing is released. Then all
+    /// destructors run, each once, parent before children, siblings first to last; all payloads of the
+    /// subtree stay readable until the last has run. A destructor may free, move or allocate nodes
+    /// outside the subtree. Then the memory goes.
+    ///
+    /// A block that the source refuses to take back is kept and offered again later.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: each parent is a live node, and what is freed is used no more.
+    /// unsafe {
+    ///     let above = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     tree.alloc(above, Layout::new::<u64>())?;
+    ///     tree.free(above)?;
+    /// }
+    /// assert_eq!(tree.stats().live, 1);       // the root
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if a guard refuses, or the node is being released already.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a live node of this tree, and nothing but its destructors uses the
+    /// subtree any more.
+    #[inline(always)]
+    pub unsafe fn free(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        self.release(unsafe { N::of_payload(node) })
+    }
+
+    /// Releases a node where that takes a few instructions and no call: nothing is below it, the source has room for it
+    /// at hand, and the tree has nothing to look after. Says whether it did.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::Tree;
+    ///
+    /// let tree = Tree::new();
+    /// let root = tree.root()?;
+    /// // SAFETY: each parent is a live node; what is freed is used no more.
+    /// unsafe {
+    ///     let above = tree.alloc(root, Layout::new::<u64>())?.cast();
+    ///     let below = tree.alloc(above, Layout::new::<u64>())?.cast();
+    ///     assert!(!tree.free_if_at_hand(above));
+    ///     assert!(tree.free_if_at_hand(below));
+    /// }
+    /// assert_eq!(tree.stats().live, 2);
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[inline(always)]
+    pub unsafe fn free_if_at_hand(&self, node: NonNull<u8>) -> bool {
+        // SAFETY: the caller's promise.
+        self.release_if_at_hand(unsafe { N::of_payload(node) })
+    }
+
+    /// Destroys all payloads of the subtree, then releases it.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node, and what is shredded is used no more.
+    /// unsafe {
+    ///     let keys = tree.alloc(root, Layout::new::<[u8; 32]>())?.cast();
+    ///     tree.alloc(keys, Layout::new::<[u8; 32]>())?;
+    ///     tree.shred(keys)?;
+    /// }
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free).
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    #[cfg(feature = "shred")]
+    pub unsafe fn shred(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        self.release_subtree(node, true)
+    }
+
+    /// Releases a node's children, and keeps the node.
+    ///
+    /// ```
+    /// use core::alloc::Layout;
+    /// use kmem::{Heap, Pages, Tree};
+    ///
+    /// let tree = Tree::new_in(Heap::new_in(Pages::new()));
+    /// let root = tree.root()?;
+    /// // SAFETY: the root is a live node, and its children are used no more.
+    /// unsafe {
+    ///     tree.alloc(root, Layout::new::<u64>())?;
+    ///     tree.alloc(root, Layout::new::<u64>())?;
+    ///     tree.free_children(root)?;
+    /// }
+    /// assert_eq!(tree.stats().live, 1);       // the root
+    /// # Ok::<(), kmem::Cond>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `in_use` if a guard of any of them refuses: nothing is released then.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free), of the children.
+    pub unsafe fn free_children(&self, node: NonNull<u8>) -> Result<(), Cond> {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(node) }?;
+        self.release_children(node)
+    }
+
     /// Whether a guard refuses: of a node, its later siblings, or any below them.
     fn refuses(&self, first: N, above: Option<N>) -> bool {
         let mut at = Some(first).filter(|_| self.hooked.get() > 0);
