@@ -1,34 +1,12 @@
 //! What a child needs that is forked while another thread has a lock of the whole process: that none has.
 
-#[cfg(unix)]
-use core::sync::atomic::{AtomicBool, Ordering};
-
-#[cfg(unix)]
-use crate::{process, registry};
-
 /// Has the locks taken by whoever forks, before the first is locked.
 #[cfg(unix)]
 #[inline]
 pub fn prepare() {
-    static DONE: AtomicBool = AtomicBool::new(false);
-    if !DONE.load(Ordering::Relaxed) && !DONE.swap(true, Ordering::Relaxed) {
-        ask();
-    }
-}
+    use kmem::platform::AtFork;
 
-#[cfg(not(unix))]
-pub const fn prepare() {}
-
-#[cfg(unix)]
-#[cold]
-fn ask() {
-    unsafe extern "C" {
-        fn pthread_atfork(
-            prepare: Option<unsafe extern "C" fn()>,
-            parent: Option<unsafe extern "C" fn()>,
-            child: Option<unsafe extern "C" fn()>,
-        ) -> core::ffi::c_int;
-    }
+    use crate::{process, registry};
 
     unsafe extern "C" fn before() {
         // In the order in which one thread has both.
@@ -43,7 +21,10 @@ fn ask() {
         unsafe { process::unlock() };
     }
 
-    // Refused, a child is as safe as without.
-    // SAFETY: the functions stay, and each does no more than lock or unlock.
-    unsafe { pthread_atfork(Some(before), Some(after), Some(after)) };
+    // SAFETY: no code of the caller's, which might fork, runs under the locks.
+    static FORK: AtFork = unsafe { AtFork::new(before, after) };
+    FORK.prepare();
 }
+
+#[cfg(not(unix))]
+pub const fn prepare() {}

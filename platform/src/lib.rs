@@ -21,12 +21,16 @@ extern crate std;
 mod cond;
 mod contract;
 mod count;
+#[cfg(all(unix, feature = "std"))]
+mod fork;
 mod lock;
 mod recycle;
 
 pub use cond::Cond;
 pub use contract::{Access, Advice, Platform, Protect, Run, Unmapped};
 pub use count::Counted;
+#[cfg(all(unix, feature = "std"))]
+pub use fork::AtFork;
 pub use lock::{Guard, Locked};
 pub use recycle::Recycler;
 

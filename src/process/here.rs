@@ -235,31 +235,22 @@ pub(super) use own::{here, with};
 mod fork {
     #[cfg(unix)]
     pub(super) fn prepare() {
-        use core::sync::atomic::{AtomicBool, Ordering};
+        use kmem_platform::AtFork;
 
-        unsafe extern "C" {
-            fn pthread_atfork(
-                prepare: Option<unsafe extern "C" fn()>,
-                parent: Option<unsafe extern "C" fn()>,
-                child: Option<unsafe extern "C" fn()>,
-            ) -> core::ffi::c_int;
-        }
+        use crate::process::ground;
 
         unsafe extern "C" fn before() {
-            core::mem::forget(crate::process::ground::pool());
+            core::mem::forget(ground::pool());
         }
 
         unsafe extern "C" fn after() {
             // SAFETY: this thread took the lock before it forked, and its guard was forgotten.
-            unsafe { crate::process::ground::unlock() };
+            unsafe { ground::unlock() };
         }
 
-        static DONE: AtomicBool = AtomicBool::new(false);
-        if !DONE.swap(true, Ordering::Relaxed) {
-            // Refused, a child is as safe as without.
-            // SAFETY: the functions stay, and each does no more than lock or unlock.
-            unsafe { pthread_atfork(Some(before), Some(after), Some(after)) };
-        }
+        // SAFETY: no code of the caller's, which might fork, runs under the lock.
+        static FORK: AtFork = unsafe { AtFork::new(before, after) };
+        FORK.prepare();
     }
 
     #[cfg(not(unix))]
