@@ -54,8 +54,8 @@ pub struct Grant {
 /// Blocks that are handed out do not overlap, have at least the size and the alignment asked for, are
 /// valid for reads and writes, and stay where they are until they are freed or the source is dropped;
 /// moving the source does not move them. `zeroed` is only said of zeroes. What `resize` answers holds the
-/// old block's bytes, as many as both have. A `free` or `resize` that is refused leaves the block as it
-/// was. No call unwinds, and none calls a store that took memory from this source. (The idea is that of the
+/// old block's bytes, as many as both have. A block that is not
+/// taken back or not resized is as it was. No call unwinds, and none calls a store that took memory from this source. (The idea is that of the
 /// standard library's `Allocator`.)
 pub unsafe trait Source {
     /// Memory for the layout, its contents undefined.
@@ -140,7 +140,7 @@ pub unsafe trait Source {
     }
 
     /// Memory for the layout, where that takes no more than a few instructions: a block that came back. Code in which
-    /// this is all calls nothing, and so keeps no registers for it.
+    /// this is all calls nothing, and so keeps no registers for it. It is as [`alloc`](Self::alloc)'s, or there is none.
     #[doc(hidden)]
     #[inline(always)]
     fn alloc_if_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
@@ -148,7 +148,7 @@ pub unsafe trait Source {
         None
     }
 
-    /// Takes a block back, where that takes no more than a few instructions; says whether it did.
+    /// Takes a block back, where that takes no more than a few instructions; says whether it did. No other block is touched.
     ///
     /// # Safety
     ///

@@ -57,7 +57,7 @@ fn what_is_at_hand_is_what_came_back() {
     let reuse = Reuse::new_in(Fixed::new(&mut bytes));
     let large = Reuse::<Fixed<'_>>::LARGE + 1;
     let first = take(&reuse, large);
-    assert!(!unsafe { reuse.free_if_at_hand(first, layout(large)) }, "nothing of the region is live");
+    assert!(!unsafe { reuse.free_if_at_hand(first, layout(large)) }, "it is the source's own");
     let (a, b, c, d) = (take(&reuse, 40), take(&reuse, 40), take(&reuse, 41), take(&reuse, 2000));
     assert_eq!(reuse.alloc_if_at_hand(layout(40)), None);
     assert!(unsafe { reuse.free_if_at_hand(c, layout(41)) });

@@ -1,7 +1,7 @@
 //! What an untyped pointer is, by its address alone.
 //!
 //! ```text
-//!  address ─► a range holds it?  the owner of the innermost ─┐
+//!  address ─► a range around it? the owner of the innermost ─┐
 //!         └─► a granule?         its owner ──────────────────┼─► that store's own answer: is a live cell's
 //!         └─► else               the process heap ───────────┘   payload there, or one built in a cell?
 //! ```

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 pub const OK: u32 = 0;
 pub const BAD_SIZE: u32 = 2;
+pub const TOO_MANY: u32 = 3;
 pub const NO_ROOM: u32 = 4;
 pub const BAD_ADDRESS: u32 = 5;
 pub const MISMATCH: u32 = 6;
@@ -149,7 +150,7 @@ impl World {
         self.upward(node).into_iter().all(|above| {
             let quota = self.cells[above].quota;
             let has_it = but.is_some_and(|but| self.subtree(above).contains(&but));
-            quota == 0 || more == 0 || has_it || self.subtree_bytes(above) + more <= quota
+            quota == 0 || more == 0 || has_it || self.subtree_bytes(above).saturating_add(more) <= quota
         })
     }
 
@@ -160,6 +161,15 @@ impl World {
             Home::In(host) => Some(host),
             Home::Cell(cell) => self.cells[cell].store,
         }
+    }
+
+    /// How many trees lie in each other where one is made in a store: that one's hosts, up to what is no tree.
+    pub fn nested(&self, host: StoreId) -> usize {
+        let next = |store: &StoreId| match self.stores[*store] {
+            Store { kind: Kind::Tree, home: Home::In(host), .. } => Some(host),
+            _ => None,
+        };
+        std::iter::successors(Some(host), next).count()
     }
 
     /// The stores that stand in one.

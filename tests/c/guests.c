@@ -161,8 +161,6 @@ static kmptr pointer(unsigned kind, void *cell) {
 
 static void held(unsigned kind, void *cell) {
     IS(kmfree(pointer(kind, cell)), kmcond_in_use);
-    /* A node may have a destructor as well. */
-    if (kind != kmkind_tree) IS(kmozero(pointer(kind, cell)), kmcond_in_use);
 #ifdef KFmem_shred
     IS(kmshred(pointer(kind, cell)), kmcond_in_use);
 #endif
@@ -176,6 +174,7 @@ static void a_cell_of_a_heap(kmheap *heap) {
     place = cell;
     make_in(cell);
     held(kmkind_heap, cell);
+    IS(kmozero(pointer(kmkind_heap, cell)), kmcond_in_use);
     IS(kmheapf(cell), kmcond_in_use);
     IS(kmheapr(&place, 10), kmcond_in_use);
     IS(kmheapr(&place, 100000), kmcond_in_use);
@@ -210,6 +209,7 @@ static void cells_of_regions_and_pools(void) {
     place = cell;
     make_in(cell);
     held(kmkind_lin, cell);
+    IS(kmozero(pointer(kmkind_lin, cell)), kmcond_in_use);
     IS(kmlinf(lin, cell), kmcond_in_use);
     IS(kmlinr(&place, lin, 100000), kmcond_in_use);
     IS(kmlinr(&place, lin, 10), kmcond_in_use);
@@ -227,6 +227,7 @@ static void cells_of_regions_and_pools(void) {
     OK(kmpoola(&other, pool));
     make_in(cell);
     held(kmkind_pool, cell);
+    IS(kmozero(pointer(kmkind_pool, cell)), kmcond_in_use);
     IS(kmpoolf(pool, cell), kmcond_in_use);
     IS(kmpoolx(pool), kmcond_in_use);
 #ifdef KFmem_shred
@@ -244,6 +245,7 @@ static void a_counted_cell(kmcell *source) {
     else OK(kmrefa(&cell, 4096));
     make_in(cell);
     held(kmkind_ref, cell);
+    IS(kmozero(pointer(kmkind_ref, cell)), kmcond_in_use);
     OK(kmrefu(cell));
     OK(kmrefd(cell));
     IS(kmrefd(cell), kmcond_in_use);
@@ -285,6 +287,9 @@ static void a_node(kmtree *of) {
         make_in(cell);
         held(kmkind_tree, cell);
         held(kmkind_tree, above);
+        IS(kmozero(pointer(kmkind_tree, cell)), kmcond_in_use);
+        /* What is below a node is not zeroed with it; but a destructor's bytes are not. */
+        IS(kmozero(pointer(kmkind_tree, above)), round == 0 ? kmcond_mismatch : kmcond_ok);
         IS(kmtreef(cell), kmcond_in_use);
         IS(kmtreef(above), kmcond_in_use);
         IS(kmtreefc(above), kmcond_in_use);

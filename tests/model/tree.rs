@@ -201,7 +201,8 @@ impl<F: Face> TreeWorld<F> {
                 (true, 2, _) => Source::free(tree, at, Layout::new::<u8>()),
                 (true, ..) if root.is_none() => self.tree.destroy(),
                 (true, 3, _) if tree.free_if_at_hand(at) => {
-                    assert!(going.len() == 1 && expected.is_empty() && !refuses, "the short way is for plain leaves");
+                    let plain = expected.is_empty() && !refuses && !self.nodes.node(top).tainted;
+                    assert!(going.len() == 1 && plain, "the short way is for plain leaves");
                     Ok(())
                 }
                 (true, ..) => tree.free(at),

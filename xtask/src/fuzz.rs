@@ -20,7 +20,7 @@ const EYES: &str = "-Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-saniti
 const SECONDS: u32 = 60;
 
 /// One a line of `src` or `capi/src`, there only by its name.
-const BUGS: [&str; 10] = [
+pub const BUGS: [&str; 10] = [
     "an_outer_range_is_forgotten",
     "a_store_is_known_when_it_has_gone",
     "a_rewind_takes_a_guests_block",

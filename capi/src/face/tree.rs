@@ -44,7 +44,7 @@ fn alloc(parent: *mut c_void, len: usize, zeroed: bool) -> Result<(NonNull<[u8]>
     Ok((bytes, Some(entry)))
 }
 
-/// What is left of `kmtreea` where no block of the size has come back.
+/// What is left of `kmtreea` where no block of the size has come back, and elsewhere.
 ///
 /// # Safety
 ///
@@ -77,7 +77,29 @@ unsafe extern "C" fn alloc_slowly(place: *mut *mut c_void, parent: *mut c_void, 
     unsafe { put(place, || alloc(parent, len, false).map(|(bytes, _)| bytes.cast())) }
 }
 
-/// What is left of `kmtreef`.
+/// What is left of `kmtreef` where a leaf's block is long, or all but the last that there is.
+///
+/// # Safety
+///
+/// As for `kmtreef`.
+#[inline(never)]
+unsafe extern "C" fn free_leaf(cell: *mut c_void) -> Answer {
+    if let Some((granule, node)) = own_node(cell)
+        && !granule.tree().has_hooks()
+        && !granule.owner().has_fixed()
+        // SAFETY: a live node of the tree.
+        && let header = unsafe { granule.tree().header(node) }
+        && header.parent().is_some()
+        && header.child().is_none()
+    {
+        // SAFETY: a live node of the tree with none below it, and not its root; the caller's promise.
+        return answer(unsafe { granule.tree().free(node) });
+    }
+    // SAFETY: the caller's promise.
+    unsafe { free_slowly(cell) }
+}
+
+/// What is left where nothing common is met.
 ///
 /// # Safety
 ///
@@ -308,7 +330,7 @@ pub unsafe extern "C" fn kmtreef(cell: *mut c_void) -> Answer {
         return 0;
     }
     // SAFETY: the caller's promise.
-    unsafe { free_slowly(cell) }
+    unsafe { free_leaf(cell) }
 }
 
 /// The same, and all bytes are destroyed.

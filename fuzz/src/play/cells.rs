@@ -6,7 +6,7 @@ use std::ptr;
 use kmem_capi::face::{any::*, heap::*, lin::*, pool::*, refs::*, tree::*};
 use kmem_capi::types::kmptr;
 
-use super::{CELLS, Script, nothing};
+use super::{CELLS, Script, front, nothing};
 use crate::model::{BAD_SIZE, Cell, Home, IN_USE, Kind, MISMATCH, NO_ROOM, NODE, OK, Store};
 
 impl Script<'_> {
@@ -30,8 +30,7 @@ impl Script<'_> {
         }
     }
 
-    /// Asks a store for ever less until it has no more, and for nothing in the end: what stands at the very end of its
-    /// memory may have no byte there.
+    /// Asks a store for less and less, and for nothing in the end: little or nothing is left of one in few bytes.
     pub(super) fn fill(&mut self) {
         let how = self.byte();
         let Some(store) = self.store(|store| matches!(store.kind, Kind::Lin | Kind::Heap | Kind::Tree)) else { return };
@@ -236,9 +235,6 @@ impl Script<'_> {
             return;
         }
         let Some(cell) = self.cell(|_| true) else { return };
-        if self.world.are_held(&[cell]) {
-            return;
-        }
         let ptr = self.ptr(cell);
         let mut copy = kmptr { size: 77, ..nothing() };
         let got = unsafe { kmdup(&raw mut copy, ptr) };
@@ -257,7 +253,9 @@ impl Script<'_> {
         self.world.age += 1;
         let mut new = Cell::new(kind, copy.r#ref, len, store, self.world.age);
         new.fill = fill;
-        assert!(new.is_whole(len), "a copy has the bytes");
+        // Those of a store are not known.
+        let known = if self.world.are_held(&[cell]) { front(cell) } else { len };
+        assert!(new.is_whole(known), "a copy has the bytes");
         let number = self.world.cells.len();
         new.paint(u8::try_from(number % 255).expect("small") + 1);
         new.parent = parent;

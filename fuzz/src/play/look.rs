@@ -6,7 +6,7 @@ use std::ptr;
 use kmem_capi::face::{tree::*, walk::*};
 use kmem_capi::types::{kmnode, kmspan};
 
-use super::{NAMES, Script};
+use super::{NAMES, Script, front};
 use crate::model::{Cell, Kind, OK, Store};
 
 impl Script<'_> {
@@ -45,9 +45,8 @@ impl Script<'_> {
     /// What must be so after each call.
     pub(super) fn check(&self) {
         for (number, cell) in self.world.cells.iter().enumerate().filter(|(_, cell)| cell.live) {
-            if !self.world.are_held(&[number]) {
-                assert!(cell.is_whole(cell.len.min(600)), "cell {number}, {:?}, has its bytes", cell.kind);
-            }
+            let own = if self.world.are_held(&[number]) { front(number) } else { cell.len.min(600) };
+            assert!(cell.is_whole(own), "cell {number}, {:?}, has its bytes", cell.kind);
             if cell.kind == Kind::Tree {
                 self.check_node(cell);
             }

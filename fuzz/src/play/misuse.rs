@@ -19,10 +19,15 @@ impl Script<'_> {
                 let dead = self.pick(&dead)?;
                 self.world.cells[dead].at
             }
-            1 | 2 => {
+            1 => {
                 let cell = self.cell(|cell| cell.len > 1)?;
                 let offset = 1 + self.byte() % (self.world.cells[cell].len - 1);
                 self.world.cells[cell].at.wrapping_byte_add(offset)
+            }
+            2 => {
+                let cell = self.cell(|_| true)?;
+                let Cell { at, len, .. } = self.world.cells[cell];
+                at.wrapping_byte_add(len)
             }
             3 => {
                 let cell = self.cell(|_| true)?;

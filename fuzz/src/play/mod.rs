@@ -19,6 +19,8 @@ const CELLS: usize = 48;
 const STORES: usize = 10;
 const ROOM: usize = 12 << 10;
 const ROOMS: usize = 3;
+/// How many trees may lie in each other.
+const NESTED: usize = 8;
 
 const NAMES: [&CStr; 4] =
     [c"", c"request", c"struct request", c"a name that is a good deal longer than the others are"];
@@ -50,6 +52,11 @@ pub fn play(data: &[u8]) {
         script.check();
     }
     script.finish();
+}
+
+/// Where in a cell a store is made: at its very beginning, or not.
+fn front(cell: usize) -> usize {
+    cell % 2 * 16
 }
 
 fn nothing() -> kmptr {

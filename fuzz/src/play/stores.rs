@@ -6,8 +6,8 @@ use std::ptr;
 use kmem_capi::face::{heap::*, lin::*, pool::*, refs::*, tree::*};
 use kmem_capi::types::{kmcell, kmlin, kmmark};
 
-use super::{ROOM, ROOMS, STORES, Script};
-use crate::model::{BAD_ADDRESS, BAD_SIZE, Cell, Home, IN_USE, Kind, Mark, NO_ROOM, OK, Store};
+use super::{NESTED, ROOM, ROOMS, STORES, Script, front};
+use crate::model::{BAD_ADDRESS, BAD_SIZE, Cell, Home, IN_USE, Kind, Mark, NO_ROOM, OK, Store, TOO_MANY};
 
 #[repr(align(16))]
 struct Room(#[expect(dead_code, reason = "it is read and written by its address")] [u8; ROOM]);
@@ -27,8 +27,8 @@ impl Script<'_> {
             Home::Room(room) => (unsafe { (&raw mut BYTES).cast::<Room>().add(room) }.cast(), ROOM),
             Home::Cell(cell) => {
                 let Cell { at, len, .. } = self.world.cells[cell];
-                // At its very beginning, or not.
-                let front = cell % 2 * 16;
+                // Over the one that is there already, if there is one.
+                let front = if self.world.are_held(&[cell]) { 0 } else { front(cell) };
                 (at.wrapping_byte_add(front), len - front)
             }
             _ => (ptr::null_mut::<c_void>(), 0),
@@ -57,10 +57,12 @@ impl Script<'_> {
         let is_taken = self.world.stores.iter().any(|store| store.live && store.home == home);
         match home {
             Home::Process => assert_eq!(got, OK, "{kind:?}"),
+            Home::In(host) if kind == Kind::Tree && self.world.nested(host) > NESTED => assert_eq!(got, TOO_MANY),
             Home::In(_) => assert!(matches!(got, OK | NO_ROOM | BAD_SIZE), "{kind:?} in a store: {got}"),
             Home::Room(_) => assert_eq!(got, if is_taken { IN_USE } else { OK }, "{kind:?} in bytes"),
             Home::Cell(_) if is_taken => assert!(matches!(got, IN_USE | NO_ROOM), "{kind:?} in a store's cell: {got}"),
-            Home::Cell(_) => assert!(matches!(got, OK | NO_ROOM | BAD_SIZE), "{kind:?} in a cell: {got}"),
+            Home::Cell(_) if len < ROOM => assert!(matches!(got, OK | NO_ROOM), "{kind:?} in a cell: {got}"),
+            Home::Cell(_) => assert_eq!(got, OK, "{kind:?} in a cell"),
         }
         if got != OK {
             assert!(handle.is_null(), "what fails writes nothing");
@@ -123,13 +125,25 @@ impl Script<'_> {
         self.bury(store);
     }
 
-    /// Forgets a store and its cells. A cell in which it was is only a cell again.
+    /// Forgets a store that has gone, and its cells. A cell in which it was is only a cell again.
     pub(super) fn bury(&mut self, store: usize) {
+        let Store { home, tainted, .. } = self.world.stores[store];
+        if matches!(home, Home::Room(_) | Home::Cell(_)) {
+            let secret = |cell: &&usize| tainted || self.world.cells[**cell].tainted;
+            for cell in self.world.live_in(store).iter().filter(secret) {
+                let Cell { at, len, kind, fill, .. } = self.world.cells[*cell];
+                // The bytes are the caller's again; some have links and sizes of what became free.
+                let bytes = unsafe { std::slice::from_raw_parts(at.cast::<u8>(), len) };
+                let left = bytes.windows(8).any(|word| word.iter().all(|byte| *byte == fill));
+                assert!(fill == 0 || !left, "{kind:?}: what is secret goes with its store");
+            }
+        }
         for cell in self.world.live_in(store) {
             self.world.cells[cell].live = false;
         }
         self.world.stores[store].live = false;
         if let Home::Cell(cell) = self.world.stores[store].home {
+            assert!(self.world.cells[cell].is_whole(front(cell)), "what is in front of a store is not its own");
             let fill = self.world.cells[cell].fill;
             self.world.cells[cell].paint(fill);
         }

@@ -2,13 +2,14 @@
 //!
 //! `src/seeded.rs` says how they get in. One build has them all; `KMEM_BUG` names the one that is there.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::{Tally, coverage, ensure, sanitize};
 use crate::machine::Machine;
-use crate::run;
+use crate::{fuzz, run};
 
 /// A bug, the program that catches it, and the test in that program.
 struct Bug {
@@ -41,13 +42,18 @@ const BUGS: [Bug; 17] = [
     bug("dropped_value_comes_back", "kmem_loom", "a_weak_handle_gets_the_value_whole_or_not_at_all"),
 ];
 
+/// What catches the bugs that are there for the fuzzer, too.
+const SCRIPTS: &str = "random_scripts_are_answered_as_the_model_says";
+
 /// Runs each bug's test without it, where it is to pass, and with it, where it is to fail.
 pub fn seeded(_: &Machine, tally: &mut Tally) -> Result<()> {
     let mut programs = coverage::programs()?;
     let mut loom = sanitize::loom_tests();
     loom.args(["--no-run", "--message-format=json-render-diagnostics"]);
     programs.extend(run::read(&mut loom)?.lines().filter_map(coverage::executable));
-    for Bug { name, program, test } in BUGS {
+    programs.extend(coverage::build("-p kmem-capi --test scripts")?);
+    let mut passes = HashMap::new();
+    for Bug { name, program, test } in BUGS.into_iter().chain(fuzz::BUGS.map(|name| bug(name, "scripts", SCRIPTS))) {
         let file = |path: &&PathBuf| file_name(path).starts_with(&format!("{program}-"));
         let program = programs.iter().find(file).with_context(|| format!("no program {program}"))?;
         let verdict = |bug: &str| -> Result<&'static str> {
@@ -65,8 +71,13 @@ pub fn seeded(_: &Machine, tally: &mut Tally) -> Result<()> {
                 _ => "does not come to a verdict",
             })
         };
-        let (without, with) = (verdict("")?, verdict(name)?);
-        println!("{name:<32} {test}: {without} without, {with} with");
+        let without = match passes.get(test) {
+            Some(verdict) => *verdict,
+            None => verdict("")?,
+        };
+        passes.insert(test, without);
+        let with = verdict(name)?;
+        println!("{name:<40} {test}: {without} without, {with} with");
         let caught = without == "passes" && matches!(with, "fails" | "crashes");
         tally.check(ensure(caught, || format!("{name} is not caught")));
     }
