@@ -66,9 +66,9 @@ fn what_is_at_hand_is_what_came_back() {
     assert!(!unsafe { reuse.free_if_at_hand(a, layout(40)) }, "the first is noted");
     assert_eq!(reuse.alloc_if_at_hand(Layout::from_size_align(48, 64).unwrap()), None);
     assert_eq!(reuse.alloc_if_at_hand(layout(16)), None);
-    assert_eq!(reuse.alloc_if_at_hand(layout(33)), Some(c));
+    assert_eq!(reuse.alloc_if_at_hand(layout(47)), Some(c));
     assert_eq!(reuse.stats().live, 5);
-    give(&reuse, c, 33);
+    give(&reuse, c, 47);
     give(&reuse, d, 2000);
     assert!(!unsafe { reuse.free_if_at_hand(b, layout(40)) }, "the region is all but empty then");
     reuse.check().unwrap();

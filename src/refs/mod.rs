@@ -37,9 +37,9 @@ use crate::inspect::fields::{Field, Form, Front, after};
 use crate::inspect::{Inspect, Record, What};
 use crate::{Cond, Found, Kind, Store};
 
+pub use count::{downref, downref_shared, free, upref, upref_shared};
 #[cfg(feature = "shred")]
-pub use count::shred;
-pub use count::{downref, downref_shared, free, taint, upref, upref_shared};
+pub use count::{shred, taint};
 pub(crate) use make::sibling;
 pub use make::{alloc, alloc_ptr, alloc_with, alloc_with_ptr, alloc_zeroed, alloc_zeroed_ptr};
 

@@ -11,7 +11,8 @@ use crate::machine::Machine;
 use crate::run::{self, cargo};
 
 /// Packages with a workspace of their own.
-const APART: [&str; 7] = [
+const APART: [&str; 8] = [
+    "fuzz/Cargo.toml",
     "xtask/header/Cargo.toml",
     "xtask/wasm-tools/Cargo.toml",
     "xtask/freestanding/Cargo.toml",
