@@ -453,6 +453,11 @@ unsafe impl<S: Source> Source for Reuse<S> {
     }
 
     #[inline(always)]
+    fn at_hand(&self) -> usize {
+        EXACT * MIN_ALIGN
+    }
+
+    #[inline(always)]
     fn alloc_if_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
         let list = exact(layout.size()).filter(|_| layout.align() <= MIN_ALIGN)?;
         self.pop(list, layout, false).map(NonNull::cast)

@@ -139,6 +139,13 @@ pub unsafe trait Source {
         crate::MIN_ALIGN
     }
 
+    /// Longer blocks than this are never at hand.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn at_hand(&self) -> usize {
+        0
+    }
+
     /// Memory for the layout, where that takes no more than a few instructions: a block that came back. Code in which
     /// this is all calls nothing, and so keeps no registers for it. It is as [`alloc`](Self::alloc)'s, or there is none.
     #[doc(hidden)]

@@ -103,6 +103,11 @@ unsafe impl Source for Own {
     }
 
     #[inline(always)]
+    fn at_hand(&self) -> usize {
+        self.reuse.at_hand()
+    }
+
+    #[inline(always)]
     fn alloc_if_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
         if is_part(layout) { None } else { self.reuse.alloc_if_at_hand(layout) }
     }

@@ -6,7 +6,7 @@ use core::ptr::{self, NonNull};
 use super::extra::Extra;
 use super::node::{HEADER, N, Node};
 use super::{Tree, care};
-use crate::cell::{Frame, inside};
+use crate::cell::{Frame, MIN_ALIGN, inside};
 use crate::{Cond, Ptr, Source, Store};
 
 impl<S: Source> Tree<S> {
@@ -134,8 +134,8 @@ impl<S: Source> Tree<S> {
         Ok(NonNull::slice_from_raw_parts(node.payload(), layout.size()))
     }
 
-    /// The same, where that takes a few instructions and no call: the source has a block at hand, and the tree has
-    /// nothing to look after.
+    /// The same for a size, at the least alignment, where that takes a few instructions and no call: the source has a
+    /// block at hand, and the tree has nothing to look after.
     ///
     /// ```
     /// use core::alloc::Layout;
@@ -147,9 +147,9 @@ impl<S: Source> Tree<S> {
     /// unsafe {
     ///     tree.alloc(root, Layout::new::<u64>())?;
     ///     let node = tree.alloc(root, Layout::new::<u64>())?.cast();
-    ///     assert_eq!(tree.alloc_if_at_hand(root, Layout::new::<u64>()), None);
+    ///     assert_eq!(tree.alloc_if_at_hand(root, 8), None);
     ///     tree.free(node)?;
-    ///     assert_eq!(tree.alloc_if_at_hand(root, Layout::new::<u64>()), Some(node));
+    ///     assert_eq!(tree.alloc_if_at_hand(root, 8), Some(node));
     /// }
     /// # Ok::<(), kmem::Cond>(())
     /// ```
@@ -158,13 +158,15 @@ impl<S: Source> Tree<S> {
     ///
     /// As for [`alloc`](Self::alloc).
     #[inline(always)]
-    pub unsafe fn alloc_if_at_hand(&self, parent: NonNull<u8>, layout: Layout) -> Option<NonNull<u8>> {
+    pub unsafe fn alloc_if_at_hand(&self, parent: NonNull<u8>, size: usize) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         let parent = unsafe { N::of_payload(parent) };
-        if !parent.is_plain() || self.makes_with_care() {
+        // The first comparison is for all of sizes that follow.
+        if size > self.source.at_hand() || !parent.is_plain() || self.makes_with_care() {
             return None;
         }
-        let frame = Frame::new(HEADER, layout, self.source.least_align()).ok()?;
+        let payload = Layout::from_size_align(size, MIN_ALIGN).ok()?;
+        let frame = Frame::new(HEADER, payload, self.source.least_align()).ok()?;
         let block = self.source.alloc_if_at_hand(frame.asked())?;
         // SAFETY: just allocated for it.
         Some(unsafe { self.settle(block, &frame, self.common_extra(), Some(parent)) }.payload())

@@ -318,6 +318,12 @@ impl N {
         if id.is_plain(Kind::Tree) { Some(Block { start: self.0.cast(), layout, header: self.0 }) } else { None }
     }
 
+    /// Bytes of its block.
+    #[inline(always)]
+    pub(super) fn size(self) -> usize {
+        self.get().id.size()
+    }
+
     #[inline(always)]
     pub(super) fn is_plain(self) -> bool {
         self.get().id.is_plain(Kind::Tree)

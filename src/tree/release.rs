@@ -258,6 +258,10 @@ impl<S: Source> Tree<S> {
     /// Releases a node, if that is only to close the gap that it leaves, and its source has its block back at once.
     #[inline(always)]
     pub(super) fn release_if_at_hand(&self, node: N) -> bool {
+        // The comparison is for all of sizes that follow.
+        if node.size() > self.source.at_hand() {
+            return false;
+        }
         let Some((block, parent)) = self.plain_leaf(node) else { return false };
         let gap = node.gap(parent);
         // SAFETY: the block came from the source with this layout, and is used no more if it takes it.

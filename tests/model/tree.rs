@@ -52,9 +52,9 @@ impl<S: Source> Face for Raw<S> {
         zeroed: bool,
     ) -> Result<(NonNull<[u8]>, Option<Ptr>), Cond> {
         // Some by the short way, where it leads there.
-        let short = !zeroed && layout.size().is_multiple_of(2);
+        let short = !zeroed && layout.size().is_multiple_of(2) && layout.align() <= MIN_ALIGN;
         // SAFETY: the caller's promise.
-        if short && let Some(node) = unsafe { tree.alloc_if_at_hand(parent, layout) } {
+        if short && let Some(node) = unsafe { tree.alloc_if_at_hand(parent, layout.size()) } {
             return Ok((NonNull::slice_from_raw_parts(node, layout.size()), None));
         }
         // SAFETY: the caller's promise.

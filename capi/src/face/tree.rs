@@ -265,10 +265,9 @@ pub unsafe extern "C" fn kmtreeroot(tree: *mut kmtree) -> *mut c_void {
 pub unsafe extern "C" fn kmtreea(r#where: *mut *mut c_void, parent: *mut c_void, len: usize) -> Answer {
     // The most common case first, without a call; whatever it is not is seen to below.
     if let Some((granule, parent)) = own_node(parent)
-        && let Ok(layout) = layout(len)
         && let Some(place) = NonNull::new(r#where)
         // SAFETY: a live node of the tree.
-        && let Some(node) = unsafe { granule.tree().alloc_if_at_hand(parent, layout) }
+        && let Some(node) = unsafe { granule.tree().alloc_if_at_hand(parent, len) }
     {
         // SAFETY: the caller's promise.
         unsafe { place.write(node.as_ptr().cast()) };
