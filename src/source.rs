@@ -54,9 +54,9 @@ pub struct Grant {
 /// Blocks that are handed out do not overlap, have at least the size and the alignment asked for, are
 /// valid for reads and writes, and stay where they are until they are freed or the source is dropped;
 /// moving the source does not move them. `zeroed` is only said of zeroes. What `resize` answers holds the
-/// old block's bytes, as many as both have. A block that is not
-/// taken back or not resized is as it was. No call unwinds, and none calls a store that took memory from this source. (The idea is that of the
-/// standard library's `Allocator`.)
+/// old block's bytes, as many as both have. A block that is not taken back or not resized is as it was. No call
+/// unwinds, and none calls a store that took memory from this source. (The idea is that of the standard library's
+/// `Allocator`.)
 pub unsafe trait Source {
     /// Memory for the layout, its contents undefined.
     ///
