@@ -9,10 +9,15 @@
 )]
 #![allow(unexpected_cfgs, reason = "the fuzzer can be built to say what it does")]
 
+#[path = "../../tests/model/dice.rs"]
+#[allow(dead_code, reason = "a script is bytes, and nothing else is thrown for")]
+mod dice;
 #[path = "../../fuzz/src/model.rs"]
 mod model;
 #[path = "../../fuzz/src/play/mod.rs"]
 mod play;
+
+use dice::Dice;
 
 const SCRIPTS: u64 = 4000;
 const BYTES: usize = 600;
@@ -32,13 +37,8 @@ impl Drop for Number {
 fn random_scripts_are_answered_as_the_model_says() {
     for number in 0..SCRIPTS {
         let _number = Number(number);
-        let mut state = number;
-        let script: Vec<u8> = (0..BYTES)
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                state.to_be_bytes()[0]
-            })
-            .collect();
+        let mut dice = Dice::Seeded(number);
+        let script: Vec<u8> = (0..BYTES).map(|_| u8::try_from(dice.below(256)).expect("a byte")).collect();
         play::play(&script);
     }
 }

@@ -33,6 +33,13 @@ pub enum Home {
     Cell(usize),
 }
 
+impl Home {
+    /// Whether it is bytes that were there before the store.
+    pub fn is_bytes(self) -> bool {
+        matches!(self, Self::Room(_) | Self::Cell(_))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Store {
     pub kind: Kind,

@@ -7,10 +7,10 @@ use kmem_capi::face::{any::*, heap::*, lin::*, pool::*, refs::*, tree::*};
 use kmem_capi::types::kmptr;
 
 use super::{CELLS, Script, front, nothing};
-use crate::model::{BAD_SIZE, Cell, Home, IN_USE, Kind, MISMATCH, NO_ROOM, NODE, OK, Store};
+use crate::model::{BAD_SIZE, Cell, IN_USE, Kind, MISMATCH, NO_ROOM, NODE, OK, Store};
 
 impl Script<'_> {
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.world.cells.iter().filter(|cell| cell.live).count() >= CELLS || self.world.cells.len() > 600
     }
 
@@ -42,7 +42,7 @@ impl Script<'_> {
 
     /// One call that makes a cell. The lowest bits of `how` are whether a pointer with all that is known is to be
     /// made, and whether zeroed; the highest, whether a root is made of no parent.
-    pub(super) fn ask(&mut self, how: usize, kind: Kind, store: Option<usize>, under: Option<usize>, len: usize) {
+    fn ask(&mut self, how: usize, kind: Kind, store: Option<usize>, under: Option<usize>, len: usize) {
         if self.is_full() {
             return;
         }
@@ -92,7 +92,7 @@ impl Script<'_> {
         let bounded = |store: usize| {
             successors(Some(store), |store| self.world.host(*store)).any(|store| {
                 let Store { kind, home, .. } = self.world.stores[store];
-                kind == Kind::Pool || matches!(home, Home::Room(_) | Home::Cell(_))
+                kind == Kind::Pool || home.is_bytes()
             })
         };
         let can = kind != Kind::Tree || self.world.has_quota(under, len.saturating_add(NODE), None);

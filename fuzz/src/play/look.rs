@@ -53,7 +53,7 @@ impl Script<'_> {
         }
     }
 
-    pub(super) fn check_node(&self, cell: &Cell) {
+    fn check_node(&self, cell: &Cell) {
         let mut header = ptr::null_mut::<kmnode>();
         assert_eq!(unsafe { kmtreen(&raw mut header, cell.at) }, OK);
         let header = unsafe { &*header };

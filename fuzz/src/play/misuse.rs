@@ -11,7 +11,7 @@ use crate::model::{BAD_ADDRESS, Cell, Kind, MISMATCH, Store};
 
 impl Script<'_> {
     /// An address that is no live cell's, or none.
-    pub(super) fn stray(&mut self) -> Option<*mut c_void> {
+    fn stray(&mut self) -> Option<*mut c_void> {
         let how = self.byte() % 8;
         let stray = match how {
             0 => {

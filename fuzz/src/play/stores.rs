@@ -38,17 +38,17 @@ impl Script<'_> {
         let mut handle = ptr::null_mut::<c_void>();
         let place = &raw mut handle;
         let got = unsafe {
-            match (kind, home) {
-                (Kind::Heap, Home::Room(_) | Home::Cell(_)) => kmheapif(place.cast(), buf, len),
-                (Kind::Heap, _) => kmheapi(place.cast()),
-                (Kind::Lin, Home::Room(_) | Home::Cell(_)) => kmlinif(place.cast(), buf, len),
-                (Kind::Lin, Home::In(_)) => kmlini_in(place.cast(), source, size),
-                (Kind::Lin, _) => kmlini(place.cast(), size),
-                (Kind::Pool, Home::Room(_) | Home::Cell(_)) => kmpoolif(place.cast(), size, buf, len),
-                (Kind::Pool, Home::In(_)) => kmpooli_in(place.cast(), source, size, 3),
-                (Kind::Pool, _) => kmpooli(place.cast(), size, 3),
-                (_, Home::Room(_) | Home::Cell(_)) => kmtreeif(place.cast(), buf, len),
-                (_, Home::In(_)) => kmtreei_in(place.cast(), source),
+            match (kind, home.is_bytes(), host) {
+                (Kind::Heap, true, _) => kmheapif(place.cast(), buf, len),
+                (Kind::Heap, ..) => kmheapi(place.cast()),
+                (Kind::Lin, true, _) => kmlinif(place.cast(), buf, len),
+                (Kind::Lin, _, Some(_)) => kmlini_in(place.cast(), source, size),
+                (Kind::Lin, ..) => kmlini(place.cast(), size),
+                (Kind::Pool, true, _) => kmpoolif(place.cast(), size, buf, len),
+                (Kind::Pool, _, Some(_)) => kmpooli_in(place.cast(), source, size, 3),
+                (Kind::Pool, ..) => kmpooli(place.cast(), size, 3),
+                (_, true, _) => kmtreeif(place.cast(), buf, len),
+                (_, _, Some(_)) => kmtreei_in(place.cast(), source),
                 (..) => kmtreei(place.cast()),
             }
         };
@@ -89,7 +89,7 @@ impl Script<'_> {
         }
     }
 
-    pub(super) fn home(&mut self) -> Option<Home> {
+    fn home(&mut self) -> Option<Home> {
         let (how, room) = (self.byte() % 4, self.byte() % ROOMS);
         Some(match how {
             0 => Home::Process,
@@ -99,7 +99,7 @@ impl Script<'_> {
         })
     }
 
-    pub(super) fn call_destroy(&self, store: usize) -> u32 {
+    fn call_destroy(&self, store: usize) -> u32 {
         let Store { kind, handle, .. } = self.world.stores[store];
         unsafe {
             match kind {
@@ -126,23 +126,20 @@ impl Script<'_> {
     }
 
     /// Forgets a store that has gone, and its cells. A cell in which it was is only a cell again.
-    pub(super) fn bury(&mut self, store: usize) {
+    fn bury(&mut self, store: usize) {
         let Store { home, tainted, .. } = self.world.stores[store];
-        if matches!(home, Home::Room(_) | Home::Cell(_)) {
-            let secret = |cell: &&usize| tainted || self.world.cells[**cell].tainted;
-            for cell in self.world.live_in(store).iter().filter(secret) {
-                let Cell { at, len, kind, fill, .. } = self.world.cells[*cell];
+        for cell in self.world.live_in(store) {
+            let Cell { at, len, kind, fill, tainted: secret, .. } = self.world.cells[cell];
+            if home.is_bytes() && (tainted || secret) {
                 // The bytes are the caller's again; some have links and sizes of what became free.
                 let bytes = unsafe { std::slice::from_raw_parts(at.cast::<u8>(), len) };
                 let left = bytes.windows(8).any(|word| word.iter().all(|byte| *byte == fill));
                 assert!(fill == 0 || !left, "{kind:?}: what is secret goes with its store");
             }
-        }
-        for cell in self.world.live_in(store) {
             self.world.cells[cell].live = false;
         }
         self.world.stores[store].live = false;
-        if let Home::Cell(cell) = self.world.stores[store].home {
+        if let Home::Cell(cell) = home {
             assert!(self.world.cells[cell].is_whole(front(cell)), "what is in front of a store is not its own");
             let fill = self.world.cells[cell].fill;
             self.world.cells[cell].paint(fill);
